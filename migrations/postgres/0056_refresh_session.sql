@@ -7,6 +7,7 @@ DECLARE
     advanced sessions%ROWTYPE;
 BEGIN
     UPDATE sessions SET counter = counter + 1, rotated_at = now, kid = call ->> 'kid',
+        issued_until = CASE WHEN rotated_at > now THEN GREATEST(rotated_at, issued_until) ELSE issued_until END,
         refreshes = CASE WHEN refreshes_since > window_start AND refreshes_since <= now THEN refreshes + 1 ELSE 1 END,
         refreshes_since = CASE WHEN refreshes_since > window_start AND refreshes_since <= now
                                THEN refreshes_since ELSE now END

@@ -22,7 +22,9 @@ const UNKNOWN: i64 = i64::MAX;
 /// after the revocations that concern them were removed. So the greatest lower bound is kept as a
 /// floor. A token that has expired by only one of the two is not decided here: the service is
 /// asked. The floor is dropped when every token that was issued before the change has expired by
-/// the new clock too.
+/// the new clock too, and at the latest after that time by the monotonic clock: the service repeats
+/// revocations of tokens that are valid for longer, and a clock that was years ahead for a moment
+/// must not make every token disputed.
 pub(super) struct ServiceTime {
     start: Instant,
     /// Upper bound by the latest answer: offset in milliseconds.
@@ -38,6 +40,8 @@ pub(super) struct Floor {
     /// Time of the service in milliseconds at which the floor is dropped; set while the service's
     /// clock is behind the floor.
     until: Option<i64>,
+    /// Time since which the service's clock is behind the floor.
+    behind_since: Option<Instant>,
 }
 
 /// Relation of the times of a token to the time of the service.
@@ -66,7 +70,10 @@ impl ServiceTime {
         let now_ms = i64::try_from(now_ms).unwrap_or(UNKNOWN);
         let upper = now_ms.saturating_sub(self.millis(sent));
         let lower = now_ms.saturating_sub(self.millis(received)).saturating_sub(1);
-        if floor.until.is_some_and(|until| now_ms >= until) {
+        let is_old = |since| received.saturating_duration_since(since) >= retention;
+        if floor.until.is_some_and(|until| now_ms >= until)
+            || floor.behind_since.is_some_and(is_old)
+        {
             *floor = Floor::default();
         }
         match floor.offset {
@@ -74,9 +81,10 @@ impl ServiceTime {
                 let retention = i64::try_from(retention.as_millis()).unwrap_or(UNKNOWN);
                 let before = offset.saturating_add(self.millis(received));
                 floor.until.get_or_insert(before.saturating_add(retention));
+                floor.behind_since.get_or_insert(received);
             }
             offset => {
-                *floor = Floor { offset: offset.max(Some(lower)), until: None };
+                *floor = Floor { offset: offset.max(Some(lower)), ..Floor::default() };
             }
         }
         let bound = floor.offset.map_or(upper, |offset| offset.max(upper));

@@ -21,6 +21,9 @@ use crate::store::{PostgresStore, SqliteStore, folder};
 /// Time by which the clock may be behind at a restore without a token of before being accepted
 /// afterwards.
 const CLOCK_ERROR: Duration = Duration::from_secs(3600);
+/// Time by which a login or refresh may be ahead and still show that the clock is behind. If it is
+/// further ahead, the clock was wrong then.
+const MAX_CLOCK_ERROR: Duration = Duration::from_secs(86_400);
 
 #[derive(clap::Args)]
 pub struct RestoreArgs {
@@ -76,7 +79,7 @@ async fn after_pg_restore(
     }
     let now = database::now(&*store).await?;
     let completed = async {
-        let latest = store.latest_session().await?.max(now);
+        let latest = store.latest_session(now.plus(MAX_CLOCK_ERROR)).await?.max(now);
         store.mark_erased(doubtful_until(latest)).await?;
         let restored = operator.change(now, AuditEvent::new(AuditKind::Restored));
         store.forget_sessions(restored).await
@@ -150,9 +153,10 @@ async fn restore_into_folder(
     let store = SqliteStore::open(&incoming).await?;
     let now = SystemClock.now();
     let completed = async {
-        let replaced = Replaced::read(&database).await;
+        let latest = now.plus(MAX_CLOCK_ERROR);
+        let replaced = Replaced::read(&database, latest).await;
         let known = replaced.as_ref().map_or(Timestamp(0), |replaced| replaced.latest_session);
-        let latest = store.latest_session().await?.max(known);
+        let latest = store.latest_session(latest).await?.max(known);
         store.mark_erased(doubtful_until(latest)).await?;
         let restored = operator.change(now, AuditEvent::new(AuditKind::Restored));
         let sessions = store.forget_sessions(restored).await?;
@@ -186,19 +190,20 @@ async fn restore_into_folder(
 
 /// What a restore has to know of the database that it replaces.
 struct Replaced {
-    /// Time of the latest login or refresh, or 1970 if it cannot be read.
+    /// Time of the latest plausible login or refresh, or 1970 if it cannot be read.
     latest_session: Timestamp,
     retired_keys: Result<Vec<RetiredKey>, Fault>,
 }
 
 impl Replaced {
-    /// Reads the database that is to be replaced. Returns `None` if there is none.
-    async fn read(database: &Path) -> Option<Self> {
+    /// Reads the database that is to be replaced. `latest` is the latest time at which a login is
+    /// plausible. Returns `None` if there is none.
+    async fn read(database: &Path, latest: Timestamp) -> Option<Self> {
         if !database.exists() {
             return None;
         }
         let store = SqliteStore::open_read_only(database);
-        let latest_session = store.latest_session().await.unwrap_or(Timestamp(0));
+        let latest_session = store.latest_session(latest).await.unwrap_or(Timestamp(0));
         let retired_keys = store.retired_keys().await;
         store.close().await;
         Some(Self { latest_session, retired_keys })

@@ -105,8 +105,8 @@ port! {
         /// voids all open codes, after a backup was restored. Returns the number of deleted
         /// sessions. Can be repeated after a failure.
         fn forget_sessions(change: Change) -> u64;
-        /// Returns the time of the latest login or refresh of an open session, or 1970 if there is
-        /// none.
-        fn latest_session() -> Timestamp;
+        /// Returns the time of the latest login or refresh of an open session until this time, or
+        /// 1970 if there is none.
+        fn latest_session(until: Timestamp) -> Timestamp;
     }
 }

@@ -65,12 +65,22 @@ pub struct SessionSummary {
 }
 
 /// Sessions that a change ended, as they were appended to the revocation log.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedSessions {
     /// The ended sessions, and the user if it was deleted, which stands for all of its sessions.
     pub subjects: Vec<Subject>,
     /// Number of ended sessions.
     pub sessions: u32,
+    /// Latest time in the revocation log, in the future if a token was issued while the clock was
+    /// ahead.
+    pub issued_until: Timestamp,
+}
+
+impl Default for EndedSessions {
+    /// Returns no sessions.
+    fn default() -> Self {
+        Self { subjects: Vec::new(), sessions: 0, issued_until: Timestamp(0) }
+    }
 }
 
 impl EndedSessions {
@@ -140,7 +150,8 @@ pub struct Revocation {
     /// them, which may differ from the order of their commits.
     pub seq: i64,
     pub subject: Subject,
-    /// Time by the clock of the node that wrote the entry, which may be wrong.
+    /// Time by the clock of the node that wrote the entry, which may be wrong, or a later time at
+    /// which the last token of the subject was issued.
     pub at: Timestamp,
 }
 
@@ -152,8 +163,6 @@ pub struct LogPart {
     pub since: Timestamp,
     pub until: Timestamp,
     pub numbers: Vec<i64>,
-    /// Latest time of a login or refresh that is looked for.
-    pub issued_until: Timestamp,
 }
 
 impl LogPart {
@@ -166,8 +175,7 @@ impl LogPart {
     /// Returns the part that was made at `since` or later.
     #[must_use]
     pub fn since(since: Timestamp) -> Self {
-        let end = Timestamp(i64::MAX);
-        Self { after: i64::MAX, since, until: end, numbers: Vec::new(), issued_until: end }
+        Self { after: i64::MAX, since, until: Timestamp(i64::MAX), numbers: Vec::new() }
     }
 }
 
@@ -177,9 +185,6 @@ pub struct LogRead {
     pub entries: Vec<Revocation>,
     /// Time until which tokens may have been issued that an entry concerned which was deleted.
     pub erased: Timestamp,
-    /// Time of the latest login or refresh of an open session up to the requested time, or 1970 if
-    /// there is none.
-    pub issued: Timestamp,
 }
 
 /// Rate limit for refreshes of one session: at most `uses` within `window`, which begins with the

@@ -274,12 +274,12 @@ fn lookup_verification() -> Option<&'static str> {
 }
 
 /// Appends sessions to the revocation log.
-async fn revoke_sessions(tx: &mut Tx, ids: &[Uuid], at: i64) -> Result<(), Fault> {
-    for ids in ids.chunks(MAX_ROWS) {
+async fn revoke_sessions(tx: &mut Tx, entries: &[(Uuid, i64)]) -> Result<(), Fault> {
+    for entries in entries.chunks(MAX_ROWS) {
         let mut insert =
             sqlx::QueryBuilder::<Db>::new("INSERT INTO revocations (subject, at, kind) ");
-        insert.push_values(ids, |mut row, id| {
-            row.push_bind(*id).push_bind(at).push("1");
+        insert.push_values(entries, |mut row, (id, at)| {
+            row.push_bind(*id).push_bind(*at).push("1");
         });
         tx.run(insert.build()).await?;
     }

@@ -4,7 +4,7 @@
 //! Entries are numbered. Those of sessions and users are removed when all tokens that they concern
 //! have expired; the latest revocation of everyone and the retired keys stay.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -186,6 +186,16 @@ impl FeedLog {
     fn push_permanent(&mut self, entry: Revoked) {
         self.permanent.push((self.next(), entry));
         self.subjects.push_back(Subject::Everyone);
+    }
+
+    /// Moves the entries of these sessions and users to the end, so that clients get them again.
+    pub(super) fn repeat(&mut self, ids: &HashSet<Uuid>) {
+        let mut moved = HashSet::new();
+        for subject in self.subjects.iter_mut().filter(|subject| ids.contains(&subject.id())) {
+            // Its number stays occupied.
+            moved.insert(std::mem::replace(subject, Subject::Everyone));
+        }
+        self.subjects.extend(moved);
     }
 
     /// Removes the oldest entries, up to the first one of a session or user that is still in the

@@ -368,7 +368,6 @@ impl Tokens {
             counter: session.counter,
             expires_at: refresh_end.seconds(),
         };
-        self.revocations.set_issued(now);
         let access_token = self.access.issue(session, kid, idempotency_key, now, access_end)?;
         let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
         Ok(TokenPair {

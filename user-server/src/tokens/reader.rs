@@ -4,14 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::MAX_AHEAD;
 use super::Revocations;
 use super::clock_jump::JumpDetector;
 use super::retired::{retire_all, timed_out};
-use super::revocations::{MAX_LOOKUPS, OVERLAP, RETENTION};
+use super::revocations::{OVERLAP, RETENTION};
 use crate::domain::{
     Clock, Fault, KeyRecords, LogPart, RevocationLog, Timestamp, UserVersion, Wakeups,
 };
@@ -27,9 +25,6 @@ const LOAD_TIMEOUT: Duration = Duration::from_secs(30);
 const RECENT: Duration = Duration::from_secs(2);
 /// Minimum pause between two reads after wakeups. If many sessions end, one read covers many.
 const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
-/// Time by which the clock may be set back without a token outliving the entries of the revocation
-/// log that concern it.
-const MAX_SET_BACK: Duration = Duration::from_secs(MAX_AHEAD);
 
 /// Adds to the revocations of this node what other nodes and operators have written to the
 /// database.
@@ -59,8 +54,7 @@ impl RevocationReader {
     /// If the revocation log or the retired keys cannot be read.
     pub async fn load(&self, now: Timestamp) -> Result<(), Fault> {
         let changed_since = now.minus(RETENTION);
-        let part = LogPart { issued_until: now.plus(MAX_LOOKUPS), ..LogPart::all() };
-        self.read(part, changed_since, now, LOAD_TIMEOUT).await
+        self.read(LogPart::all(), changed_since, now, LOAD_TIMEOUT).await
     }
 
     /// Reads periodically, and immediately after a wakeup, forever.
@@ -70,7 +64,6 @@ impl RevocationReader {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_wakeup = Instant::now();
         let mut jumps = JumpDetector::default();
-        let mut mark: Option<JoinHandle<()>> = None;
         // Time before a jump of the clock after which the whole log has not been read yet.
         let mut reload: Option<Timestamp> = None;
         loop {
@@ -90,7 +83,6 @@ impl RevocationReader {
                 tracing::warn!(millis = jump.millis, "the wall clock has jumped");
                 reload = Some(reload.map_or(jump.earlier, |earlier| earlier.min(jump.earlier)));
             }
-            self.doubt(self.revocations.last_issued(), now);
             // Entries that the memory no longer contains concern valid tokens again if the clock
             // was set back.
             let read = match reload {
@@ -108,9 +100,6 @@ impl RevocationReader {
                 _ => {}
             }
             failing = read.is_err();
-            if mark.as_ref().is_none_or(JoinHandle::is_finished) {
-                mark = self.mark_erased();
-            }
             self.revocations.remove_expired(now, Instant::now());
         }
     }
@@ -129,38 +118,15 @@ impl RevocationReader {
             since,
             until: now.plus(OVERLAP),
             numbers: self.revocations.missing(),
-            issued_until: now.plus(MAX_LOOKUPS),
         };
         self.read(part, since, now, READ_TIMEOUT).await
-    }
-
-    /// Makes tokens doubtful that were issued until about this time, if it is ahead of the clock,
-    /// which was set back then: they may outlive the entries that concern them.
-    fn doubt(&self, issued: Timestamp, now: Timestamp) {
-        if issued > now.plus(MAX_SET_BACK) && issued <= now.plus(MAX_LOOKUPS) {
-            // An entry that was made after a smaller step back shows an earlier time than tokens.
-            self.revocations.set_erased(issued.plus(MAX_SET_BACK));
-        }
-    }
-
-    /// Records in the database which tokens are doubtful, for the other nodes and for the case of a
-    /// restart, unless it is recorded there. In a task of its own, so that a database that cannot
-    /// be written to does not delay the reads.
-    fn mark_erased(&self) -> Option<JoinHandle<()>> {
-        let until = self.revocations.unmarked()?;
-        let log = self.log.clone();
-        Some(tokio::spawn(async move {
-            // Repeated after the next read if it fails.
-            let _ = tokio::time::timeout(READ_TIMEOUT, log.mark_erased(until)).await;
-        }))
     }
 
     /// Reads the ended sessions and users of the last seconds, after a wakeup.
     async fn read_recent(&self, now: Timestamp) -> Result<(), Fault> {
         let after = self.revocations.last_read(Instant::now(), RECENT);
         let (since, until) = (now.minus(RECENT), now.plus(OVERLAP));
-        let issued_until = Timestamp(0);
-        let part = LogPart { after, since, until, numbers: Vec::new(), issued_until };
+        let part = LogPart { after, since, until, numbers: Vec::new() };
         let read = tokio::time::timeout(READ_TIMEOUT, self.log.revocations(&part)).await;
         self.revocations.add(&read.map_err(|_| timed_out("the revocation log"))??.entries);
         Ok(())
@@ -185,12 +151,7 @@ impl RevocationReader {
         let read = tokio::time::timeout(timeout, read).await;
         let (log, changed, retired) = read.map_err(|_| timed_out("the revocation log"))??;
         self.revocations.add(&log.entries);
-        self.revocations.set_marked(log.erased);
-        // The clock has been set back while this node did not run, or was wrong on another.
-        self.doubt(log.issued, now);
-        for entry in &log.entries {
-            self.doubt(entry.at, now);
-        }
+        self.revocations.set_erased(log.erased);
         for UserVersion { user_id, version } in changed {
             self.revocations.add_update(user_id, version, now);
         }

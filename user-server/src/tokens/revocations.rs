@@ -2,6 +2,7 @@
 //! [`RevocationReader`](super::RevocationReader) adds those on other nodes. The set reports the
 //! time since the last successful read.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,9 +27,8 @@ pub(super) const OVERLAP: Duration = Duration::from_secs(60);
 /// Lifetime of an entry of the set: the longest lifetime of an access token that a node can have,
 /// since nodes, and the clients that verify tokens themselves, may know different ones.
 pub(super) const RETENTION: Duration = MAX_ACCESS_LIFE.saturating_add(OVERLAP);
-/// Maximum time by which the clock that issued a token may have been ahead for the token to be
-/// looked up. Otherwise a clock that was years ahead for a moment would cause lookups for years.
-pub(super) const MAX_LOOKUPS: Duration = Duration::from_secs(86_400);
+/// Interval at which entries are sent to clients again that must outlive their lifetime there.
+const REPEAT_PERIOD: Duration = Duration::from_secs(15 * 60);
 /// Bound on the entries that are numbered, but not yet committed, when a node starts.
 const IN_FLIGHT: i64 = 4_000;
 
@@ -51,13 +51,11 @@ pub struct Revocations {
     read_at: AtomicU64,
     /// Reads of the revocation log within the last [`RETENTION`].
     reads: Mutex<LogMarks>,
-    /// Time until which tokens may have been issued that concern entries which were deleted from
-    /// the revocation log, or will be before they expire, in milliseconds since 1970.
+    /// Time until which tokens may have been issued that an entry concerned which was deleted from
+    /// the revocation log, in milliseconds since 1970.
     erased: AtomicI64,
-    /// The value of `erased` in the database when it was last read.
-    marked: AtomicI64,
-    /// Latest time at which this node has issued a token, in milliseconds since 1970.
-    issued: AtomicI64,
+    /// Time of the last [`Revocations::repeat`], in milliseconds after `origin`.
+    repeated_at: AtomicU64,
 }
 
 /// End of a lifetime by the wall clock and by the monotonic clock. It has passed only when both
@@ -97,8 +95,7 @@ impl Revocations {
             read_at: AtomicU64::new(0),
             reads: Mutex::new(LogMarks::new(RETENTION)),
             erased: AtomicI64::new(0),
-            marked: AtomicI64::new(0),
-            issued: AtomicI64::new(0),
+            repeated_at: AtomicU64::new(0),
         }
     }
 
@@ -125,13 +122,10 @@ impl Revocations {
 
     /// Adds the sessions and users that ended at `now`.
     pub fn add_ended(&self, ended: &EndedSessions, now: Timestamp) {
-        let until = Self::until(now);
+        let until = Self::until(now.max(ended.issued_until));
         self.feed.update(|log| {
             for subject in &ended.subjects {
-                let extend =
-                    || self.ended.pin().update(subject.id(), |known| known.latest(until)).is_some();
-                // A known entry may expire before its lifetime is extended.
-                while !self.insert(log, *subject, until) && !extend() {}
+                self.insert_or_extend(log, *subject, until);
             }
         });
     }
@@ -156,17 +150,21 @@ impl Revocations {
         is_new
     }
 
-    /// Adds an entry of the revocation log. The lifetime of an entry that is read repeatedly began
-    /// when it was read first; a later entry of the same subject begins another, also for clients
-    /// that know the subject.
-    fn insert_or_extend(&self, log: &mut FeedLog, entry: &Revocation) {
-        let until = Self::until(entry.at);
-        let id = entry.subject.id();
-        if !self.insert(log, entry.subject, until)
-            && self.ended.pin().get(&id).is_some_and(|known| known.wall < until.wall)
-        {
-            self.ended.pin().update(id, |known| known.latest(until));
-            log.push(entry.subject);
+    /// Adds a session or user. The lifetime of an entry that is read repeatedly began when it was
+    /// read first; a later entry of the same subject begins another, also for clients that know the
+    /// subject.
+    fn insert_or_extend(&self, log: &mut FeedLog, subject: Subject, until: Until) {
+        let (ended, id) = (self.ended.pin(), subject.id());
+        // A known entry may expire before its lifetime is extended.
+        while !self.insert(log, subject, until) {
+            match ended.get(&id) {
+                Some(known) if known.wall >= until.wall => return,
+                Some(_) if ended.update(id, |known| known.latest(until)).is_some() => {
+                    log.push(subject);
+                    return;
+                }
+                _ => {}
+            }
         }
     }
 
@@ -247,36 +245,10 @@ impl Revocations {
         last.unwrap_or_else(|| reads.first().saturating_sub(IN_FLIGHT))
     }
 
-    /// Records that this node has issued a token at `now`.
-    pub(super) fn set_issued(&self, now: Timestamp) {
-        // A clock that was far ahead for a moment must not hide a smaller error that follows.
-        let ahead = now.plus(MAX_LOOKUPS).0;
-        let latest = |issued: i64| Some(if issued > ahead { now.0 } else { issued.max(now.0) });
-        let _ = self.issued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, latest);
-    }
-
-    /// Returns the latest time at which this node has issued a token.
-    pub(super) fn last_issued(&self) -> Timestamp {
-        Timestamp(self.issued.load(Ordering::Relaxed))
-    }
-
     /// Sets the time until which tokens may have been issued that an entry concerned which was
-    /// deleted from the revocation log, or will be before they expire.
+    /// deleted from the revocation log.
     pub(super) fn set_erased(&self, until: Timestamp) {
         self.erased.fetch_max(until.0, Ordering::Relaxed);
-    }
-
-    /// Sets the time like [`Revocations::set_erased`], as the database contains it.
-    pub(super) fn set_marked(&self, until: Timestamp) {
-        self.set_erased(until);
-        self.marked.store(until.0, Ordering::Relaxed);
-    }
-
-    /// Returns the time that [`Revocations::set_erased`] has set, or `None` if the database
-    /// contains it.
-    pub(super) fn unmarked(&self) -> Option<Timestamp> {
-        let erased = self.erased.load(Ordering::Relaxed);
-        (erased > self.marked.load(Ordering::Relaxed)).then_some(Timestamp(erased))
     }
 
     /// Reports whether the revocation of a token that was issued at this Unix time, in seconds, may
@@ -320,8 +292,35 @@ impl Revocations {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Sends entries again that concern tokens which are valid for longer than a client keeps an
+    /// entry, and starts their lifetime by the monotonic clock anew: the tokens were issued while
+    /// the clock was ahead, or the clock was set back.
+    fn repeat(&self, now: Timestamp, instant: Instant) {
+        let since_start = instant.saturating_duration_since(self.origin).as_millis();
+        let since_start = u64::try_from(since_start).unwrap_or(u64::MAX);
+        let last = self.repeated_at.load(Ordering::Relaxed);
+        if u128::from(since_start.saturating_sub(last)) < REPEAT_PERIOD.as_millis() {
+            return;
+        }
+        self.repeated_at.store(since_start, Ordering::Relaxed);
+        let ended = self.ended.pin();
+        let outlives = |until: &Until| {
+            let left = until.monotonic.saturating_duration_since(instant);
+            until.wall > now.plus(left + OVERLAP)
+        };
+        let ids: HashSet<Uuid> =
+            ended.iter().filter(|(_, until)| outlives(until)).map(|(id, _)| *id).collect();
+        for id in &ids {
+            ended.update(*id, |until| Until { monotonic: instant + RETENTION, ..*until });
+        }
+        if !ids.is_empty() {
+            self.feed.update(|log| log.repeat(&ids));
+        }
+    }
+
     /// Removes the entries that concern only expired tokens.
     pub(super) fn remove_expired(&self, now: Timestamp, instant: Instant) {
+        self.repeat(now, instant);
         // Not while the log is locked, since it visits every entry.
         self.ended.pin().retain(|_, until| !until.is_past(now, instant));
         self.feed.update(|log| log.remove_expired(|id| self.ended.pin().contains_key(&id)));
@@ -333,7 +332,7 @@ impl Revocations {
         self.feed.update(|log| {
             for entry in entries {
                 if entry.subject != Subject::Everyone {
-                    self.insert_or_extend(log, entry);
+                    self.insert_or_extend(log, entry.subject, Self::until(entry.at));
                 } else if self.everyone.fetch_max(entry.at.0, Ordering::Relaxed) < entry.at.0 {
                     log.push_everyone(entry.at.seconds());
                 }
@@ -390,7 +389,11 @@ mod tests {
     fn a_local_revocation_applies_at_once_and_stays_until_its_tokens_have_expired() {
         let (set, ids) = (Revocations::new(Duration::ZERO), [Uuid::new_v4(), Uuid::new_v4()]);
         set.add_ended(
-            &EndedSessions { subjects: ids.map(Subject::Session).to_vec(), sessions: 2 },
+            &EndedSessions {
+                subjects: ids.map(Subject::Session).to_vec(),
+                sessions: 2,
+                issued_until: NOW,
+            },
             NOW,
         );
         assert!(set.contains_any([ids[0]]) && set.contains_any([Uuid::new_v4(), ids[1]]));
@@ -410,6 +413,71 @@ mod tests {
         }
         set.remove_expired(until, instant + a_moment);
         assert_eq!((set.entries(), set.min_version(ids[0])), (0, 0));
+    }
+
+    /// Returns the ids of the entries that a client gets after this number.
+    fn sent(set: &Revocations, from: u64) -> Vec<Uuid> {
+        let entries = set.feed.page(from).entries;
+        let id = |entry| match entry {
+            crate::tokens::Revoked::Session(id) => Some(id),
+            _ => None,
+        };
+        entries.into_iter().filter_map(id).collect()
+    }
+
+    /// A client keeps an entry for [`RETENTION`] after each time it gets it.
+    #[test]
+    fn an_entry_is_sent_again_while_its_tokens_outlive_it_at_a_client() {
+        let minute = Duration::from_secs(60);
+        for ahead in [0, 1, 2, 20, 120, 6000] {
+            let (set, began) = (Revocations::new(Duration::ZERO), Instant::now());
+            let others = |from, to| -> Vec<Uuid> { (from..to).map(Uuid::from_u128).collect() };
+            let add = |id, ahead| {
+                let (subject, at) = (Subject::Session(id), NOW.plus(minute * ahead));
+                set.add(&[Revocation { seq: 1, subject, at }]);
+            };
+            others(1, 100).into_iter().for_each(|id| add(id, 0));
+            let id = Uuid::from_u128(7 << 64);
+            add(id, ahead);
+            others(100, 200).into_iter().for_each(|id| add(id, 0));
+            let (mut read, mut kept_until) =
+                (set.feed.page(0).entries.len() as u64, began + RETENTION);
+            let mut repeats = 0;
+            // The last token was issued a minute ahead of the entry, by a clock that is behind.
+            for number in 0..ahead + 200 {
+                let (now, instant) = (NOW.plus(minute * number), began + minute * number);
+                set.remove_expired(now, instant);
+                let again = sent(&set, read);
+                read += u64::try_from(again.len()).unwrap();
+                if again.contains(&id) {
+                    assert_eq!(again, [id], "only this one is sent again");
+                    kept_until = instant + RETENTION;
+                    repeats += 1;
+                }
+                let is_valid = number < ahead + 60;
+                assert!(!is_valid || instant < kept_until, "{ahead}: unknown at {number}");
+                assert!(!is_valid || set.contains_any([id]), "{ahead}: unknown here at {number}");
+            }
+            assert_eq!(repeats > 0, ahead > 1, "{ahead}: {repeats}");
+            assert!(repeats <= (ahead + 75) / 15, "{ahead}: {repeats}");
+            set.remove_expired(NOW.plus(minute * 7000), began + minute * 7000);
+            assert_eq!((set.entries(), sent(&set, 0).len()), (0, 0));
+        }
+    }
+
+    /// As after a failover that brought the session back.
+    #[test]
+    fn a_session_that_ends_again_is_sent_again() {
+        let (set, id) = (Revocations::new(Duration::ZERO), Uuid::from_u128(7));
+        let subjects = vec![Subject::Session(id)];
+        let ended = EndedSessions { subjects, sessions: 1, issued_until: Timestamp(0) };
+        for (number, second) in [(1, 0), (1, 0), (2, 5), (2, 5), (2, 4), (3, 6)] {
+            let now = NOW.plus(Duration::from_secs(second));
+            set.add_ended(&ended, now);
+            set.add(&[Revocation { seq: 1, subject: Subject::Session(id), at: now }]);
+            assert_eq!(sent(&set, 0), vec![id; number], "{second} s");
+        }
+        assert_eq!(set.entries(), 1);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::{
-    AuditEvent, AuditKind, Change, ChangeContext, EndedSessions, Fault, RecordedOutcome,
-    RefreshLimit, SessionRecord, SessionRefresh, Sessions, Timestamp,
+    AuditEvent, AuditKind, CLOCK_SKEW, Change, ChangeContext, EndedSessions, Fault,
+    RecordedOutcome, RefreshLimit, SessionRecord, SessionRefresh, Sessions, Timestamp,
 };
 
 /// Time after a refresh for which the previous refresh token is still accepted, because the reply
@@ -95,7 +95,13 @@ pub(super) enum Superseded {
 pub(super) fn judge(session: &SessionRecord, counter: u32, now: Timestamp) -> Superseded {
     match session.counter.checked_sub(counter) {
         None | Some(0) => Superseded::NotIssued,
-        Some(1) if now.since(session.rotated_at) <= GRACE => Superseded::Repeated,
+        // A refresh in the future took place before the clock was set back, at an unknown time.
+        Some(1)
+            if now.since(session.rotated_at) <= GRACE
+                && session.rotated_at <= now.plus(CLOCK_SKEW) =>
+        {
+            Superseded::Repeated
+        }
         Some(_) => Superseded::Stolen,
     }
 }
@@ -117,6 +123,10 @@ mod tests {
         };
         assert_eq!(judge(&session, 6, now), Superseded::Repeated);
         assert_eq!(judge(&session, 6, now.plus(GRACE)), Superseded::Repeated);
+        for (ahead, verdict) in [(0, Superseded::Repeated), (1, Superseded::Stolen)] {
+            let before = now.minus(CLOCK_SKEW + Duration::from_millis(ahead));
+            assert_eq!(judge(&session, 6, before), verdict, "set back by {ahead} ms too much");
+        }
         let late = now.plus(GRACE + Duration::from_millis(1));
         assert_eq!(judge(&session, 6, late), Superseded::Stolen);
         assert_eq!(judge(&session, 5, now), Superseded::Stolen);

@@ -377,13 +377,7 @@ async fn a_late_entry_of_the_revocation_log_is_found_by_its_number() {
     let number = add().fetch_one(&pool).await.unwrap();
     assert!(late_number < number);
     let none = Timestamp(i64::MAX);
-    let part = LogPart {
-        after: number,
-        since: none,
-        until: none,
-        numbers: vec![late_number],
-        issued_until: none,
-    };
+    let part = LogPart { after: number, since: none, until: none, numbers: vec![late_number] };
     assert!(store.revocations(&part).await.unwrap().entries.is_empty(), "not committed");
     late.commit().await.unwrap();
     let found = store.revocations(&part).await.unwrap().entries;

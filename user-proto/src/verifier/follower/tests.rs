@@ -117,8 +117,14 @@ async fn an_entry_is_kept_for_the_longest_lifetime_of_a_token_and_a_minute() {
     advance(ms(3_659_999)).await;
     harness.follower.expire(Instant::now());
     assert_eq!(check(&harness), (true, true));
-    // A repeat does not keep a session longer.
+    // A repeat keeps a session for as long again.
     harness.answer(Instant::now(), (0, 0), vec![session(1)]);
+    advance(ms(1)).await;
+    harness.follower.expire(Instant::now());
+    assert_eq!(check(&harness), (true, false));
+    advance(ms(3_659_998)).await;
+    harness.follower.expire(Instant::now());
+    assert_eq!(check(&harness), (true, false));
     advance(ms(1)).await;
     harness.follower.expire(Instant::now());
     assert_eq!(check(&harness), (false, false));

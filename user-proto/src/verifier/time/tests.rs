@@ -79,12 +79,33 @@ fn after_a_clock_was_set_back_no_expired_token_becomes_valid() {
     assert_eq!(by_new_clock, Timing::Disputed);
     assert_eq!(clocks.time.check(NOW - 9_000, NOW - 8_000, clocks.at(1_001)), Timing::Expired);
     // Until every token from before the change has expired by the new clock.
-    let later = 1_000 + 3_600_000 + 960_000;
+    clocks.observe(-300_000, 2_000, 2_001);
+    clocks.observe(600_000, 900_000, 900_001);
     let token = |clocks: &Clocks, at| clocks.time.check(NOW + 900, NOW + 1_800, clocks.at(at));
-    clocks.observe(960_000, later, later + 1);
-    assert_eq!(token(&clocks, later + 1), Timing::Disputed);
-    clocks.observe(962_000, later + 2_000, later + 2_001);
-    assert_eq!(token(&clocks, later + 2_001), Timing::Current);
+    assert_eq!(token(&clocks, 900_001), Timing::Disputed);
+    clocks.observe(962_000, 900_100, 900_101);
+    assert_eq!(token(&clocks, 900_101), Timing::Current);
+}
+
+#[test]
+fn a_clock_that_was_far_ahead_for_a_moment_is_forgotten_after_the_retention() {
+    let mut clocks = Clocks::new();
+    let years = 10 * 365 * 86_400_000;
+    clocks.observe(years, 0, 1);
+    for (at, timing) in [
+        (1_000, Timing::Disputed),
+        (960_000, Timing::Disputed),
+        (961_001, Timing::Current),
+        // Ahead again, and right again.
+        (962_000, Timing::Expired),
+        (963_000, Timing::Disputed),
+        (1_900_000, Timing::Disputed),
+        (1_923_001, Timing::Current),
+    ] {
+        let ms = i64::try_from(at).unwrap();
+        clocks.observe(if timing == Timing::Expired { years } else { ms }, at, at + 1);
+        assert_eq!(clocks.expiring(10_000, at + 1), timing, "{at}");
+    }
 }
 
 #[test]

@@ -87,14 +87,14 @@ pub(super) async fn lock_counters(tx: &mut Tx, keys: &[[u8; 32]]) -> Result<(), 
 }
 
 /// Appends sessions to the revocation log.
-pub(super) async fn revoke_sessions(tx: &mut Tx, ids: &[uuid::Uuid], at: i64) -> Result<(), Fault> {
-    tx.run(
-        sqlx::query(
-            "INSERT INTO revocations (subject, at, kind) SELECT id, $2, 1 FROM unnest($1::uuid[]) AS id",
-        )
-        .bind(ids.to_vec())
-        .bind(at),
-    )
-    .await
-    .map(drop)
+pub(super) async fn revoke_sessions(
+    tx: &mut Tx,
+    entries: &[(uuid::Uuid, i64)],
+) -> Result<(), Fault> {
+    let (ids, times): (Vec<_>, Vec<_>) = entries.iter().copied().unzip();
+    let insert = sqlx::query(
+        "INSERT INTO revocations (subject, at, kind)
+         SELECT id, at, 1 FROM unnest($1::uuid[], $2::bigint[]) AS entry (id, at)",
+    );
+    tx.run(insert.bind(ids).bind(times)).await.map(drop)
 }

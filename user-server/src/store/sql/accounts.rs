@@ -183,11 +183,12 @@ impl Accounts for SqlStore {
             tx.run(store).await?;
         }
         insert_session(&mut tx, user.id, session).await?;
-        let surplus = sqlx::query_as(
+        let surplus = sqlx::query_as(concat!(
             "DELETE FROM sessions WHERE id IN (
                  SELECT id FROM sessions WHERE user_id = $1 AND id <> $3 ORDER BY rotated_at DESC LIMIT 1000 OFFSET $2
-             ) RETURNING id",
-        )
+             ) RETURNING id, ",
+            last_issue!()
+        ))
         .bind(user.id)
         .bind(i64::from(max_sessions) - 1)
         // Never the new one, although the clock of a node that is behind may make it look old.
@@ -415,7 +416,7 @@ impl Accounts for SqlStore {
         let row: UserRow = tx.one(sqlx::query_as(delete).bind(user.id)).await?;
         // The id is never used again, so one entry covers tokens of sessions that are long gone.
         let subject = Subject::User(user.id);
-        rows::revoke(&mut tx, subject, at).await?;
+        rows::revoke(&mut tx, subject, ended.issued_until).await?;
         ended.subjects.push(subject);
         mail_queue::queue_notice(&mut tx, notice, &row.mailbox, row.username(), rank, at).await?;
         tx.commit_erasing(user.id).await?;

@@ -16,7 +16,7 @@ use super::json::{self, hex, id};
 use super::mail_queue::RANK_STEP;
 use crate::domain::{
     AuditEvent, BudgetCounter, Change, ChangeContext, DeviceName, Email, EndedSessions, Fault,
-    NewSession, Origin, PendingLimit, StoredCounter, Subject,
+    NewSession, Origin, PendingLimit, StoredCounter, Subject, Timestamp,
 };
 
 /// Result of a function that ends sessions.
@@ -24,11 +24,13 @@ use crate::domain::{
 pub(super) struct Ended {
     #[serde(deserialize_with = "json::uuids")]
     ended: Vec<Uuid>,
+    issued_until: i64,
 }
 
 impl From<Ended> for EndedSessions {
-    fn from(Ended { ended }: Ended) -> Self {
+    fn from(Ended { ended, issued_until }: Ended) -> Self {
         Self {
+            issued_until: Timestamp(issued_until),
             sessions: u32::try_from(ended.len()).unwrap_or(u32::MAX),
             subjects: ended.into_iter().map(Subject::Session).collect(),
         }

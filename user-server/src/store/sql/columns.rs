@@ -55,3 +55,11 @@ macro_rules! newest {
         )
     };
 }
+
+/// Time of the latest issue of a token of a session. It is later than `rotated_at` if the clock was
+/// set back before the last refresh.
+macro_rules! last_issue {
+    () => {
+        "CASE WHEN rotated_at > issued_until THEN rotated_at ELSE issued_until END"
+    };
+}

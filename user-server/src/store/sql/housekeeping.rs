@@ -1,20 +1,14 @@
 //! Housekeeping: deletes rows past their retention, and reports the condition of the store.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
 use super::{SqlStore, rows};
-use crate::domain::{
-    ConnectionPools, Fault, Housekeeping, MAX_ACCESS_LIFE, PoolUse, Retention, Timestamp,
-};
+use crate::domain::{ConnectionPools, Fault, Housekeeping, PoolUse, Retention, Timestamp};
 
 /// Maximum number of hash classes to return.
 const MAX_CLASSES: usize = 64;
 /// Maximum number of rows that one transaction deletes, so that it blocks no writer for long.
 const BATCH: i64 = 1000;
-/// Difference of the clocks of nodes for which an entry that was deleted makes no token doubtful.
-const CLOCK_MARGIN: Duration = Duration::from_secs(60);
 
 /// Builds the statement that deletes a batch of the rows of a table that satisfy a condition. The
 /// condition is repeated, since a row may change between its selection and its deletion.
@@ -85,7 +79,7 @@ impl Housekeeping for SqlStore {
             Step::new(delete_batch!("outbox", "id", finished_email!()), sent),
             Step::new(delete_batch!("mail_turns", "budget_key, letter", unused_turn!()), sent),
             Step::new(
-                delete_batch!("sessions", "id", "rotated_at < $1"),
+                delete_batch!("sessions", "id", "rotated_at < $1 AND issued_until < $1"),
                 now.minus(retention.session_idle).0,
             ),
             Step::new(
@@ -200,9 +194,7 @@ impl SqlStore {
         let latest = "SELECT MAX(at) FROM revocations WHERE at < $1 AND seq <= $2";
         let latest = sqlx::query_as(latest).bind(before).bind(retention.last_revocation);
         let (Some(at),): (Option<i64>,) = tx.one(latest).await? else { return tx.undo(None).await };
-        // The time of an entry may be wrong, but it is at least as old as the longest token.
-        let issued_until = Timestamp(at).max(now.minus(MAX_ACCESS_LIFE + CLOCK_MARGIN));
-        rows::mark_erased(&mut tx, issued_until).await?;
+        rows::mark_erased(&mut tx, Timestamp(at)).await?;
         tx.commit().await?;
         let delete = delete_batch!("revocations", "seq", "at < $1 AND seq <= $3");
         Ok(Some(Step { last: Some(retention.last_revocation), ..Step::new(delete, before) }))

@@ -229,6 +229,17 @@ impl Operators for SqlStore {
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         rows::revoke(&mut tx, Subject::Everyone, at).await?;
+        // Tokens that were issued while the clock was ahead are not older than that entry.
+        for ahead in [
+            "INSERT INTO revocations (subject, at, kind)
+             SELECT id, rotated_at, $2 FROM sessions WHERE rotated_at > $1",
+            "INSERT INTO revocations (subject, at, kind)
+             SELECT id, issued_until, $2 FROM sessions
+             WHERE issued_until > 0 AND issued_until > $1",
+        ] {
+            let kind = Subject::Session(Uuid::nil()).kind();
+            tx.run(sqlx::query(ahead).bind(at.0).bind(kind)).await?;
+        }
         tx.commit().await?;
         self.delete_in_batches(
             "SELECT id FROM verifications WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2",
@@ -260,8 +271,9 @@ impl Operators for SqlStore {
         Ok(deleted)
     }
 
-    async fn latest_session(&self) -> Result<Timestamp, Fault> {
-        let latest = sqlx::query_as("SELECT MAX(rotated_at) FROM sessions");
+    async fn latest_session(&self, until: Timestamp) -> Result<Timestamp, Fault> {
+        let latest = "SELECT MAX(rotated_at) FROM sessions WHERE rotated_at <= $1";
+        let latest = sqlx::query_as(latest).bind(until.0);
         let (at,): (Option<i64>,) = self.read_one(latest).await?;
         Ok(Timestamp(at.unwrap_or(0)))
     }

@@ -201,7 +201,8 @@ pub(super) async fn void_email_changes(tx: &mut Tx, user_id: Uuid) -> Result<(),
     Ok(())
 }
 
-/// Appends a subject to the revocation log.
+/// Appends a subject to the revocation log. `now` is at least the time at which the last token of
+/// the subject was issued.
 pub(super) async fn revoke(tx: &mut Tx, subject: Subject, now: Timestamp) -> Result<(), Fault> {
     tx.run(
         sqlx::query("INSERT INTO revocations (subject, at, kind) VALUES ($1, $2, $3)")
@@ -225,18 +226,27 @@ pub(super) async fn mark_erased(tx: &mut Tx, until: Timestamp) -> Result<(), Fau
     Ok(())
 }
 
-/// Appends deleted sessions to the revocation log. `ids` are the rows that the deletion returned.
+/// Appends deleted sessions to the revocation log. `deleted` are the rows that the deletion
+/// returned: the id, and the time of the last issue of a token, which is in the future if the clock
+/// was ahead. The entry must last as long as the token.
 pub(super) async fn revoke_all(
     tx: &mut Tx,
-    ids: Vec<(Uuid,)>,
+    deleted: Vec<(Uuid, i64)>,
     now: Timestamp,
 ) -> Result<EndedSessions, Fault> {
-    let ids: Vec<Uuid> = ids.into_iter().map(|(id,)| id).collect();
-    if !ids.is_empty() {
-        super::super::revoke_sessions(tx, &ids, now.0).await?;
+    let mut ended = EndedSessions { issued_until: now, ..EndedSessions::default() };
+    let mut entries = Vec::new();
+    for (id, issued) in deleted {
+        let at = now.max(Timestamp(issued));
+        entries.push((id, at.0));
+        ended.subjects.push(Subject::Session(id));
+        ended.sessions = ended.sessions.saturating_add(1);
+        ended.issued_until = ended.issued_until.max(at);
     }
-    let subjects: Vec<Subject> = ids.into_iter().map(Subject::Session).collect();
-    Ok(EndedSessions { sessions: u32::try_from(subjects.len()).unwrap_or(u32::MAX), subjects })
+    if !entries.is_empty() {
+        super::super::revoke_sessions(tx, &entries).await?;
+    }
+    Ok(ended)
 }
 
 /// Locks a user, so that no login commits another session between this statement and the end of the
@@ -255,12 +265,11 @@ pub(super) async fn end_sessions(
     except: Option<Uuid>,
     now: Timestamp,
 ) -> Result<EndedSessions, Fault> {
-    let ids = tx
-        .all(
-            sqlx::query_as("DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id")
-                .bind(user_id)
-                .bind(except.unwrap_or(Uuid::nil())),
-        )
-        .await?;
-    revoke_all(tx, ids, now).await
+    let delete = concat!(
+        "DELETE FROM sessions WHERE user_id = $1 AND id <> $2 RETURNING id, ",
+        last_issue!()
+    );
+    let delete = sqlx::query_as(delete).bind(user_id).bind(except.unwrap_or(Uuid::nil()));
+    let deleted = tx.all(delete).await?;
+    revoke_all(tx, deleted, now).await
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::SqlStore;
-use super::calls::{self, Ended, Function, Nothing};
+use super::calls::{self, Ended, Function};
 use super::json::id;
 use super::rows::{self, SessionRow, UserRow};
 use crate::domain::{
@@ -68,6 +68,8 @@ impl Sessions for SqlStore {
         // A window that seems to begin in the future, since the clock was set back, is over.
         let advance = sqlx::query_as(concat!(
             "UPDATE sessions SET counter = counter + 1, rotated_at = $3, kid = $4,
+                 issued_until = CASE WHEN rotated_at > $3 AND rotated_at > issued_until
+                                     THEN rotated_at ELSE issued_until END,
                  refreshes = CASE WHEN refreshes_since > $5 AND refreshes_since <= $3
                                   THEN refreshes + 1 ELSE 1 END,
                  refreshes_since = CASE WHEN refreshes_since > $5 AND refreshes_since <= $3
@@ -131,19 +133,23 @@ impl Sessions for SqlStore {
     async fn end_session(&self, session_id: Uuid, change: Change) -> Result<EndedSessions, Fault> {
         let at = change.at();
         let call = || json!({ "session_id": id(session_id), "at": at.0, "change": calls::change(&change) });
-        if self.call::<Nothing>(Function::EndSession, call).await?.is_some() {
-            let subjects = vec![Subject::Session(session_id)];
-            return Ok(EndedSessions { sessions: 1, subjects });
+        let ended: Option<Ended> = self.call(Function::EndSession, call).await?;
+        if let Some(ended) = ended {
+            return Ok(ended.into());
         }
         // If there is no such session, nothing is written, and no transaction waits for its turn.
         if self.session(session_id).await?.is_none() {
             return Ok(EndedSessions::default());
         }
         let mut tx = self.begin(change).await?;
-        let delete = sqlx::query_as("DELETE FROM sessions WHERE id = $1 RETURNING user_id");
-        let user: Option<(Uuid,)> = tx.optional(delete.bind(session_id)).await?;
-        let Some((user_id,)) = user else { return tx.undo(EndedSessions::default()).await };
-        let ended = rows::revoke_all(&mut tx, vec![(session_id,)], at).await?;
+        let delete =
+            concat!("DELETE FROM sessions WHERE id = $1 RETURNING user_id, ", last_issue!());
+        let deleted: Option<(Uuid, i64)> =
+            tx.optional(sqlx::query_as(delete).bind(session_id)).await?;
+        let Some((user_id, issued)) = deleted else {
+            return tx.undo(EndedSessions::default()).await;
+        };
+        let ended = rows::revoke_all(&mut tx, vec![(session_id, issued)], at).await?;
         tx.change.set_user(user_id);
         tx.change.set_sessions_ended(ended.sessions);
         tx.commit().await?;
@@ -187,14 +193,13 @@ impl RevocationLog for SqlStore {
         let mut rows: Vec<(i64, Uuid, Option<i16>, i64)> = tx.all(select).await?;
         rows.extend(super::super::late_revocations(&mut tx, &part.numbers).await?);
         // Afterwards: an entry that is deleted in between is either found or marked.
-        let state = sqlx::query_as(concat!(
-            "SELECT COALESCE(MAX(at), 0), ",
-            is_standby!(),
-            ", (SELECT COALESCE(MAX(rotated_at), 0) FROM sessions WHERE rotated_at <= $1)
-             FROM erased_revocations WHERE id = 1"
-        ));
-        let (erased, is_standby, issued): (i64, i64, i64) =
-            tx.one(state.bind(part.issued_until.0)).await?;
+        let (erased, is_standby): (i64, i64) = tx
+            .one(sqlx::query_as(concat!(
+                "SELECT COALESCE(MAX(at), 0), ",
+                is_standby!(),
+                " FROM erased_revocations WHERE id = 1"
+            )))
+            .await?;
         tx.finish().await?;
         if is_standby != 0 {
             return Err(Fault::ReadOnly(
@@ -206,7 +211,7 @@ impl RevocationLog for SqlStore {
             Revocation { seq, subject, at: Timestamp(at) }
         };
         let entries = rows.into_iter().map(entry).collect();
-        Ok(LogRead { entries, erased: Timestamp(erased), issued: Timestamp(issued) })
+        Ok(LogRead { entries, erased: Timestamp(erased) })
     }
 
     async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::super::revocations::{FRESH, TooStale};
+use super::super::revocations::TooStale;
 use super::*;
 use crate::domain::{Change, KeyUse, LogRead, RetiredKey, Revocation, ShiftedClock, Subject};
 use crate::keys::Key;
@@ -19,10 +19,7 @@ struct Database {
     entry: Option<Option<Revocation>>,
     retired: Mutex<Option<Vec<RetiredKey>>>,
     erased: Mutex<Timestamp>,
-    issued: Timestamp,
     is_down: AtomicBool,
-    /// Set if nothing that is written is ever answered.
-    writes_hang: bool,
 }
 
 impl Database {
@@ -40,9 +37,7 @@ impl Database {
             entry,
             retired: Mutex::new(Some(Vec::new())),
             erased,
-            issued: Timestamp(0),
             is_down: AtomicBool::new(false),
-            writes_hang: false,
         })
     }
 }
@@ -64,14 +59,10 @@ impl RevocationLog for Database {
                 || part.numbers.contains(&entry.seq)
         };
         let entries = entry.into_iter().filter(is_in).collect();
-        let issued = if self.issued <= part.issued_until { self.issued } else { Timestamp(0) };
-        Ok(LogRead { entries, erased: *self.erased.lock().unwrap(), issued })
+        Ok(LogRead { entries, erased: *self.erased.lock().unwrap() })
     }
 
     async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {
-        if self.writes_hang {
-            std::future::pending::<()>().await;
-        }
         *self.erased.lock().unwrap() = until;
         Ok(())
     }
@@ -244,74 +235,6 @@ async fn an_entry_that_commits_much_later_than_a_later_one_is_read() {
     }
     reader.catch_up(NOW).await.unwrap();
     assert!(set.contains_any([entry.subject.id()]));
-}
-
-#[tokio::test]
-async fn an_entry_from_the_future_makes_older_tokens_doubtful() {
-    let ahead = NOW.plus(Duration::from_secs(3600));
-    let reader = reader(last_read(Duration::ZERO), Database::new(ended(ahead)));
-    reader.load(NOW).await.unwrap();
-    let set = reader.revocations;
-    assert!(set.may_be_erased(ahead.seconds()) && !set.may_be_erased(ahead.seconds() + 61));
-}
-
-#[tokio::test]
-async fn a_login_or_refresh_in_the_future_makes_tokens_doubtful() {
-    let second = Duration::from_secs(1);
-    for (ahead, is_doubtful) in [
-        (60 * second, false),
-        (61 * second, true),
-        (MAX_LOOKUPS, true),
-        (MAX_LOOKUPS + second, false),
-    ] {
-        let issued = NOW.plus(ahead);
-        let mut database = Database::with(Some(None));
-        Arc::get_mut(&mut database).unwrap().issued = issued;
-        let by_others = reader(last_read(Duration::ZERO), database);
-        by_others.load(NOW).await.unwrap();
-        assert_eq!(by_others.revocations.may_be_erased(issued.seconds()), is_doubtful, "{ahead:?}");
-        let own = reader(last_read(Duration::ZERO), Database::with(Some(None)));
-        own.revocations.set_issued(NOW.plus(3 * MAX_LOOKUPS));
-        own.revocations.set_issued(issued);
-        own.doubt(own.revocations.last_issued(), NOW);
-        assert_eq!(own.revocations.may_be_erased(issued.seconds()), is_doubtful, "{ahead:?}");
-    }
-}
-
-/// A clock that was ahead is put right in steps that would each be harmless.
-#[tokio::test]
-async fn tokens_of_a_clock_that_was_ahead_are_marked_however_it_is_put_right() {
-    let database = Database::with(Some(None));
-    let (reader, clock) = (reader(last_read(Duration::ZERO), database.clone()), frozen_clock());
-    let issued = clock.now();
-    reader.revocations.set_issued(issued);
-    let set = reader.revocations.clone();
-    let steps = async {
-        for _ in 0..4 {
-            clock.set_back(MAX_SET_BACK / 2);
-            tokio::time::sleep(2 * PERIOD).await;
-        }
-    };
-    following(&reader, &clock, steps).await;
-    assert!(set.may_be_erased(issued.seconds()), "on this node");
-    assert!(*database.erased.lock().unwrap() >= issued, "and in the database");
-}
-
-#[tokio::test]
-async fn a_marker_that_cannot_be_written_delays_no_read() {
-    let mut database = Database::with(Some(None));
-    Arc::get_mut(&mut database).unwrap().writes_hang = true;
-    let (reader, clock) = (reader(last_read(Duration::ZERO), database), frozen_clock());
-    reader.revocations.set_issued(clock.now().plus(2 * MAX_SET_BACK));
-    let set = reader.revocations.clone();
-    let reads = async {
-        for _ in 0..10 {
-            tokio::time::sleep(PERIOD).await;
-            assert!(set.age(Instant::now()) < FRESH, "{:?}", set.age(Instant::now()));
-        }
-        assert!(set.unmarked().is_some());
-    };
-    following(&reader, &clock, reads).await;
 }
 
 /// The whole log is read again after a jump of the clock, also if that fails at first.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use user_proto::{ErrorCode, GetUser, Logout, ResendCode, WatchRevocations};
+use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, ResendCode, Secret, WatchRevocations};
 use user_server::domain::{Clock, ConnectionPools, Housekeeping, SystemClock};
 use user_server::store::SqliteStore;
 
@@ -11,7 +11,7 @@ use crate::contract::sweep;
 use crate::postgres::node;
 use crate::support::{
     PASSWORD, TestServer, check, code_of, login, on_behalf_of, outcome, postgres, refused_at,
-    request_reset,
+    request_reset, run_in,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -91,9 +91,9 @@ async fn a_token_of_a_clock_that_was_ahead_is_not_valid_when_its_time_comes() {
     client.call(Logout { token: ahead.as_str().into(), all_sessions: None }).await.unwrap();
     assert_eq!(check(&client, &ada.access()).await, None, "others go on");
     let folder = server.stop().await;
-    // Until the time of the token comes, its revocation has been deleted.
+    // As it happens before the time of the token comes.
     let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
-    store.sweep(&sweep::retention(), SystemClock.now().plus(6 * HOUR)).await.unwrap();
+    store.sweep(&sweep::retention(), SystemClock.now().plus(2 * HOUR)).await.unwrap();
     store.close().await;
 
     let server = TestServer::start_in(folder, &[]).await;
@@ -115,29 +115,46 @@ async fn a_token_of_a_clock_that_was_put_right_at_a_restart_is_not_valid_when_it
     let server = TestServer::start_in(folder, &[]).await;
     server.clock.advance(2 * HOUR);
     let client = server.client();
-    let ahead = server.login(&client, "ada").await.access_token.expose_str().unwrap().to_owned();
+    let (session, other) = (server.login(&client, "ada").await, server.login(&client, "ada").await);
+    let text = |secret: &Secret<'_>| secret.expose_str().unwrap().to_owned();
+    let (ahead, refresh) = (text(&session.access_token), text(&session.refresh_token));
+    let other = text(&other.access_token);
     let folder = server.stop().await;
 
     let server = TestServer::start_in(folder, &[]).await;
     let client = server.client();
     assert_eq!(check(&client, &ahead).await, Some(ErrorCode::TOKEN_EXPIRED), "not yet valid");
-    // The node reads what it needs before it serves requests, so the session may end at once.
+    // A refresh by the right clock does not hide when the first token was issued.
+    let refresh = RefreshToken { refresh_token: refresh.as_str().into() };
+    outcome(client.call(refresh).await).unwrap();
     client.call(Logout { token: ahead.as_str().into(), all_sessions: None }).await.unwrap();
-    tokio::time::sleep(READS).await;
-    let folder = server.stop().await;
-    let store = SqliteStore::open(&folder.path().join("users.db")).await.unwrap();
-    store.sweep(&sweep::retention(), SystemClock.now().plus(6 * HOUR)).await.unwrap();
+    let data = server.stop().await;
+    let path = data.path().to_str().unwrap().to_owned();
+    let end = ["user", "end-sessions", "ada"];
+    let result = run_in(data.path(), &end, &[("DATA_DIR", path.as_str())]);
+    assert_eq!(result.code, Some(0), "{result:?}");
+    let store = SqliteStore::open(&data.path().join("users.db")).await.unwrap();
+    store.sweep(&sweep::retention(), SystemClock.now().plus(2 * HOUR)).await.unwrap();
     store.close().await;
 
-    let server = TestServer::start_in(folder, &[]).await;
-    server.clock.advance(2 * HOUR);
-    tokio::time::sleep(READS).await;
-    assert_eq!(check(&server.client(), &ahead).await, Some(ErrorCode::SESSION_REVOKED));
+    let server = TestServer::start_in(data, &[]).await;
+    for span in [Duration::ZERO, 2 * HOUR] {
+        server.clock.advance(span);
+        tokio::time::sleep(READS).await;
+        for token in [&ahead, &other] {
+            let refused = check(&server.client(), token).await;
+            let expected = match span.is_zero() {
+                true => ErrorCode::TOKEN_EXPIRED,
+                false => ErrorCode::SESSION_REVOKED,
+            };
+            assert_eq!(refused, Some(expected), "{span:?}");
+        }
+    }
     server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_ahead_while_no_token_was_issued_makes_none_doubtful() {
+async fn a_clock_that_was_ahead_makes_no_token_doubtful() {
     let server = TestServer::start().await;
     let client = server.client();
     let ada = server.account(&client, "ada").await;
@@ -149,6 +166,10 @@ async fn a_clock_that_was_ahead_while_no_token_was_issued_makes_none_doubtful() 
         assert_eq!(check(&client, &ada.access()).await, None);
         let watch = WatchRevocations { cursor: b"".as_slice().into(), wait_ms: 0 };
         assert!(client.call(watch).await.unwrap().stale_ms < 1000, "clients need not ask");
+        // Nor if tokens were issued meanwhile.
+        server.clock.advance(span);
+        server.login(&client, "ada").await;
+        server.clock.set_back(span);
     }
     server.stop().await;
 }
