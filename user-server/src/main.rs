@@ -64,7 +64,7 @@ fn main() -> ExitCode {
     let failed = if matches!(command, Some(Command::Import(_))) { 2 } else { 1 };
     match runtime.block_on(execute(&config, command)) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => fail(failed, &error),
+        Err(error) => fail(failed, &admin::named(&config, error)),
     }
 }
 

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io;
 
 use crate::config::{SecretError, printable};
+use crate::domain::{Failure, Fault};
 
 /// The exit code of a command, or the error that the command prints.
 pub type CommandResult = Result<u8, CommandError>;
@@ -14,6 +15,8 @@ pub type CommandResult = Result<u8, CommandError>;
 pub struct CommandError {
     message: String,
     hint: Option<String>,
+    /// Set if the database failed; the message does not name it.
+    fault: Option<Fault>,
     /// Set if the reader of standard output has closed the pipe, as in `user-server ... | head -1`.
     pub is_closed_pipe: bool,
 }
@@ -21,7 +24,7 @@ pub struct CommandError {
 impl CommandError {
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, is_closed_pipe: false }
+        Self { message: message.into(), hint: None, fault: None, is_closed_pipe: false }
     }
 
     /// Returns the error of a file, or of standard output, that cannot be written.
@@ -36,6 +39,11 @@ impl CommandError {
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
+
+    /// Returns the fault of the database, if it was the database that failed.
+    pub(super) fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
 }
 
 impl<E: std::error::Error + 'static> From<E> for CommandError {
@@ -48,7 +56,11 @@ impl<E: std::error::Error + 'static> From<E> for CommandError {
             );
         }
         let hint = any.downcast_ref::<SecretError>().map(SecretError::hint);
-        Self { hint, ..Self::new(error.to_string()) }
+        let fault = match any.downcast_ref::<Failure>() {
+            Some(Failure::Fault(fault)) => Some(fault.clone()),
+            _ => any.downcast_ref::<Fault>().cloned(),
+        };
+        Self { hint, fault, ..Self::new(error.to_string()) }
     }
 }
 

@@ -10,6 +10,13 @@ use crate::domain::{Clock, Fault, Store, SystemClock, Timestamp};
 use crate::keys::KeyRing;
 use crate::store::{GuardedStore, PostgresStore, SchemaState, SqliteStore, folder, postgres};
 
+/// Parts of fault messages of the embedded database, each with a hint for the operator.
+const EMBEDDED_HINTS: &[(&str, &str)] = &[
+    ("disk is full", "Free space on the disk of the data folder."),
+    ("readonly", "Run the command as the user of the service, which owns the data folder."),
+    ("unable to open", "Run the command as the user of the service, which owns the data folder."),
+];
+
 /// Returns the path of the embedded database in the data folder.
 pub(super) fn path(config: &Config) -> PathBuf {
     config.data_dir.join("users.db")
@@ -131,6 +138,17 @@ pub(super) fn location(config: &Config) -> String {
     }
 }
 
+/// Adds the name of the configured database and a hint to the error of a command, if it was the
+/// database that failed.
+#[must_use]
+pub fn named(config: &Config, error: CommandError) -> CommandError {
+    match (error.fault(), &config.postgres) {
+        (None, _) => error,
+        (Some(fault), Some(postgres)) => unusable(&postgres.options.location(), fault),
+        (Some(fault), None) => embedded_unusable(&path(config), fault),
+    }
+}
+
 fn unusable(database: &str, fault: &Fault) -> CommandError {
     CommandError::new(format!("cannot use the database {database}: {fault}")).hint(format!(
         "{} To test the configuration, run: user-server check",
@@ -139,8 +157,11 @@ fn unusable(database: &str, fault: &Fault) -> CommandError {
 }
 
 fn embedded_unusable(path: &Path, fault: &Fault) -> CommandError {
-    CommandError::new(format!("cannot use the database {}: {fault}", path.display()))
-        .hint("To test the configuration, run: user-server check")
+    let text = fault.to_string();
+    let known = EMBEDDED_HINTS.iter().find(|(words, _)| text.contains(words));
+    let remedy = known.map(|(_, hint)| format!("{hint} ")).unwrap_or_default();
+    CommandError::new(format!("cannot use the database {}: {text}", path.display()))
+        .hint(format!("{remedy}To test the configuration, run: user-server check"))
 }
 
 /// Returns the error for a data folder that cannot be created or locked.

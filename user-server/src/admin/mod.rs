@@ -25,6 +25,7 @@ pub use backup::{BackupArgs, backup};
 pub use calibrate::{calibrate, floor_rate};
 pub use check::{Finding, Level, check};
 pub use command::{CommandError, CommandResult};
+pub use database::named;
 pub use export::{ExportArgs, export};
 pub use fsck::{bounds, fsck, invariant_json};
 pub use import::{ImportArgs, import};

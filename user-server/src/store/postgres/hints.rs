@@ -34,7 +34,12 @@ const HINTS: &[(&str, &str)] = &[
         "Lower DATABASE_POOL, or raise max_connections or the CONNECTION LIMIT of the role.",
     ),
     ("remaining connection slots", "Lower DATABASE_POOL, or raise max_connections."),
-    ("read-only", "Name the primary server in the URL, not a standby."),
+    (
+        "read-only",
+        "Name the primary server in the URL, not a standby. If it is the primary, find out why \
+         default_transaction_read_only is on: providers set it when a disk is full.",
+    ),
+    ("No space left", "Free space on the disk of PostgreSQL."),
     (
         "does not support TLS",
         "Turn on ssl in postgresql.conf; or, on a network that you trust, set sslmode=disable in \

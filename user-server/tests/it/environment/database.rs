@@ -107,7 +107,16 @@ async fn a_read_only_database_is_degraded_and_still_verifies_tokens() {
     assert_eq!(body["store"]["writable"], false, "{body}");
     let check = run_in(folder.path(), &["check"], &settings(&url));
     assert_eq!(check.code, Some(1), "{check:?}");
-    assert!(finding(&check, "statements").contains("read-only"), "{check:?}");
+    let statements = finding(&check, "statements");
+    for part in ["read-only", "primary server", "default_transaction_read_only is on"] {
+        assert!(statements.contains(part), "{part}: {check:?}");
+    }
+    let disabled = run_in(folder.path(), &["user", "disable", "ada"], &settings(&url));
+    assert_eq!(disabled.code, Some(1), "{disabled:?}");
+    let named = format!("/{database}: cannot execute");
+    for part in ["error: cannot use the database", &named, "read-only", "hint: Name the primary"] {
+        assert!(disabled.error.contains(part), "{part}: {disabled:?}");
+    }
     let verify = VerifyToken { access_token: ada.session.access_token.clone() };
     client.call(verify).await.unwrap();
     let register = Register {

@@ -80,6 +80,13 @@ async fn a_full_disk_under_the_embedded_database_is_degraded() {
     let check = run_in(process.location(), &["check"], &settings);
     assert_eq!(check.code, Some(1), "{check:?}");
     assert!(finding(&check, "data").starts_with("WRONG"), "{check:?}");
+    let create = ["user", "create", "zoe", "zoe@example.org"];
+    let created = run_in(process.location(), &create, &settings);
+    assert_eq!(created.code, Some(1), "{created:?}");
+    let database = format!("cannot use the database {}/users.db", data.display());
+    for part in [database.as_str(), "disk is full", "hint: Free space on the disk"] {
+        assert!(created.error.contains(part), "{part}: {created:?}");
+    }
     std::fs::remove_file(filler).unwrap();
     wait_for_store(process.monitor(), false).await;
     client.call(register(100)).await.unwrap();
