@@ -48,9 +48,16 @@ fn main() -> ExitCode {
         _ => set(name),
     };
     let names = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+    let warnings = Config::warnings_of(names);
     let config = match Config::read(&variable, terminal) {
-        Ok(config) => Config { demo, ..config.with_warnings_of(names) },
+        Ok(mut config) => {
+            config.warnings.extend(warnings);
+            Config { demo, ..config }
+        }
         Err(errors) => {
+            for warning in &warnings {
+                let _ = writeln!(std::io::stderr(), "warning: {}", printable(warning));
+            }
             let _ = writeln!(std::io::stderr(), "{}", printable(&errors.to_string()));
             return ExitCode::from(EXIT_CONFIG);
         }

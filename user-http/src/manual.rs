@@ -1,6 +1,6 @@
 //! The manual: what the help and the man pages have in common, and the rendering of the pages.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
 use clap::Command;
@@ -108,11 +108,17 @@ fn write_page(command: &Command, directory: &Path) -> io::Result<()> {
     std::fs::write(directory.join(man.get_filename()), page(&man, command)?)
 }
 
+/// Appends the title. Names, URLs and values that are copied from a page must not be hyphenated.
+fn title(out: &mut Vec<u8>, page: &str) -> io::Result<()> {
+    const SOURCE: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
+    writeln!(out, ".TH {page} 1 \"\" \"{SOURCE}\" \"User service\"\n.nh\n.ad l")
+}
+
 /// Renders a page, with the sections in the order of man-pages(7).
 fn page(man: &Man, command: &Command) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     let is_general = command.get_name() == env!("CARGO_PKG_NAME");
-    man.render_title(&mut out)?;
+    title(&mut out, man.get_filename().trim_end_matches(".1"))?;
     man.render_name_section(&mut out)?;
     man.render_synopsis_section(&mut out)?;
     man.render_description_section(&mut out)?;

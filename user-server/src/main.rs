@@ -125,11 +125,14 @@ fn read_config(env_file: Option<&Path>) -> Result<Config, String> {
         set.or_else(|| file.value(name))
     };
     let terminal = std::io::stderr().is_terminal();
-    let mut config = Config::read(&variable, terminal).map_err(|errors| errors.to_string())?;
     let names: Vec<String> =
         std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()).collect();
-    config.warn_of_similar(names.iter().map(String::as_str));
-    config.warn_of_unknown(file.names());
+    let warnings = Config::warnings_of(names.iter().map(String::as_str), file.names());
+    let mut config = Config::read(&variable, terminal).map_err(|errors| {
+        let lines = warnings.iter().map(|warning| format!("warning: {}\n", printable(warning)));
+        lines.chain([errors.to_string()]).collect::<String>()
+    })?;
+    config.warnings.extend(warnings);
     config.warnings.extend(file.warning());
     Ok(config)
 }

@@ -82,11 +82,10 @@ impl Config {
         reader.finish().map(|()| config)
     }
 
-    /// Adds warnings about variables with these names that have no effect, but look like settings.
-    #[must_use]
-    pub fn with_warnings_of(mut self, names: impl Iterator<Item = String>) -> Self {
-        self.warnings.extend(similar::warnings(names));
-        self
+    /// Returns warnings about variables with these names that have no effect, but look like
+    /// settings. They also apply if the configuration is invalid, often because of such a name.
+    pub fn warnings_of(names: impl Iterator<Item = String>) -> Vec<String> {
+        similar::warnings(names)
     }
 
     fn fill(vars: &mut Reader<'_>, terminal: bool) -> Self {

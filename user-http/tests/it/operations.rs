@@ -221,6 +221,9 @@ fn what_is_mistyped_is_reported() {
     let loud = run(&["check"], &[("LOG", "loud")]);
     assert_eq!(loud.status.code(), Some(64));
     assert!(text(&loud.stderr).contains("`loud` is not a level"), "{}", text(&loud.stderr));
+    let both = run(&["check"], &[("LOG", "loud"), ("LOG_LEVEL", "debug"), ("HTTP_PROT", "4000")]);
+    let warning = "warning: HTTP_PROT has no effect; did you mean HTTP_PORT?\n";
+    assert!(text(&both.stderr).contains(warning), "{}", text(&both.stderr));
     let service = LiveService::start();
     let settings = [
         ("HTTP_PORT", "0"),
@@ -261,6 +264,7 @@ fn the_man_pages_have_their_sections_and_titles() {
     ] {
         assert!(general.contains(&format!(".SH {section}")), "{section}: {general}");
     }
+    assert!(general.contains("\"User service\"\n.nh\n"), "{general}");
     assert!(!general.contains("EXTRA") && !general.contains("VERSION\n"), "{general}");
     assert!(
         page("user-http-check.1").contains(".TH user-http-check 1"),

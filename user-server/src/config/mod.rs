@@ -140,14 +140,14 @@ impl Config {
         reader.finish().map(|()| config)
     }
 
-    /// Adds warnings about variables with these names that have no effect, but look like settings.
-    pub fn warn_of_similar<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        self.warnings.extend(similar::warnings(names));
-    }
-
-    /// Adds warnings about names of a file of settings that no setting has.
-    pub fn warn_of_unknown<'a>(&mut self, names: impl Iterator<Item = &'a str>) {
-        self.warnings.extend(similar::unknown(names));
+    /// Returns warnings about names of the environment that have no effect, but look like settings,
+    /// and about names of a file of settings that no setting has. They also apply if the
+    /// configuration is invalid, often because of such a name.
+    pub fn warnings_of<'a>(
+        environment: impl Iterator<Item = &'a str>,
+        file: impl Iterator<Item = &'a str>,
+    ) -> Vec<String> {
+        similar::warnings(environment).into_iter().chain(similar::unknown(file)).collect()
     }
 
     fn fill(vars: &mut Reader<'_>, terminal: bool) -> Self {

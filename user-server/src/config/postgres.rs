@@ -30,7 +30,7 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<PostgresConfig> {
             "JWTSECRETKEY",
             "JWTSECRETKEY is not set: nodes that share a database need the same secret",
             "Set it to the same value on every node. To generate one, run: \
-             head -c 48 /dev/urandom | base64",
+             user-server keys new",
         );
     }
     if vars.optional("SMTP_HOST").is_none() && vars.optional("MAIL_DIR").is_none() {

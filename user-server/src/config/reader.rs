@@ -237,7 +237,7 @@ impl<'a> Reader<'a> {
     fn check_secret(&mut self, name: &'static str, secret: &[u8]) {
         if secret.len() < MIN_SECRET {
             let reason = format!("expected at least {MIN_SECRET} bytes, got {}", secret.len());
-            let hint = "To generate a secret, run: head -c 48 /dev/urandom | base64";
+            let hint = "To generate a secret, run: user-server keys new";
             self.invalid(name, "", &reason, hint);
         }
     }

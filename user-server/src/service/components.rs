@@ -70,7 +70,7 @@ pub(super) async fn keys(
     if let Ok(Some(kid)) = unknown_last_key(&keys, store).await {
         tracing::warn!(
             "the database was last used with the key {kid}, which is neither in JWTSECRETKEY nor \
-             in JWTSECRETKEY_ACCEPT: its tokens and codes are rejected; see \"Key rotation\" in \
+             in JWTSECRETKEY_ACCEPT: its tokens and codes are rejected; see \"A lost secret\" in \
              docs/OPERATIONS.md"
         );
     }

@@ -8,7 +8,7 @@ use crate::domain::{Fault, Store};
 use crate::keys::KeyRing;
 
 /// Procedure for a key with an unknown secret.
-const LOST: &str = "add its secret to JWTSECRETKEY_ACCEPT; if it is lost, see \"Key rotation\" in \
+const LOST: &str = "add its secret to JWTSECRETKEY_ACCEPT; if it is lost, see \"A lost secret\" in \
                     docs/OPERATIONS.md";
 
 /// Checks the keys. Returns `None` if the database cannot be opened, which another check reports.

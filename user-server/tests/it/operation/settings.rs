@@ -22,6 +22,29 @@ fn a_mistyped_variable_causes_a_warning() {
     assert!(!check.output.contains("geheim"), "{check:?}");
 }
 
+/// A mistyped name is often the cause of an error.
+#[test]
+fn the_warning_is_printed_if_the_configuration_is_invalid() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("settings.env");
+    std::fs::write(&file, "PostgreSQL=postgresql://u:p@db/users\nJWT_SECRET=geheim\nFOO=1\n")
+        .unwrap();
+    for command in [&["--env-file", "settings.env"][..], &["--env-file", "settings.env", "check"]] {
+        let run = run_in(folder.path(), command, &[("tcp_port", "4000")]);
+        assert_eq!(run.code, Some(64), "{run:?}");
+        for part in [
+            "warning: tcp_port has no effect; did you mean TCP_PORT?\n",
+            "warning: JWT_SECRET has no effect; did you mean JWTSECRETKEY?\n",
+            "warning: FOO in --env-file has no effect\n",
+            "error: JWTSECRETKEY is not set",
+            "To generate one, run: user-server keys new",
+        ] {
+            assert!(run.error.contains(part), "{part}: {run:?}");
+        }
+        assert!(!run.error.contains("geheim"), "{run:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_start_logs_the_warning_too() {
     let process = Process::start(&[("tcp_port", "4000")]);

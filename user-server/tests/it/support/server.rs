@@ -11,7 +11,7 @@ use user_proto::client::{self, Client};
 use user_proto::{Common, ErrorCode, ErrorReply, RequestMessage};
 use user_server::config::Config;
 use user_server::domain::ShiftedClock;
-use user_server::service::Service;
+use user_server::service::{Service, StartError};
 
 use super::{EmailFolder, Site, free_port};
 
@@ -46,7 +46,16 @@ impl TestServer {
     pub async fn start_in(folder: TempDir, settings: &[(&str, &str)]) -> Self {
         let config = config(folder.path(), settings);
         let clock = Arc::new(ShiftedClock::default());
-        let service = Service::start(&config, clock.clone()).await.unwrap();
+        // A process that another test starts shares the lock of the folder until it executes its
+        // program.
+        let mut attempts = 0;
+        let service = loop {
+            match Service::start(&config, clock.clone()).await {
+                Err(StartError::InUse(_)) if attempts < 100 => attempts += 1,
+                started => break started.unwrap(),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
         let site = Site {
             address: service.address(),
             emails: EmailFolder(config.mail_dir),
