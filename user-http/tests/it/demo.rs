@@ -329,6 +329,8 @@ fn the_page_has_a_strict_policy_and_is_off_by_default() {
         assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
         assert_eq!(reply.header("x-content-type-options"), "nosniff");
         assert_eq!(reply.header("referrer-policy"), "no-referrer");
+        assert_eq!(reply.header("cross-origin-opener-policy"), "same-origin");
+        assert_eq!(reply.header("cross-origin-resource-policy"), "same-origin");
     }
     let off = Program::start("127.0.0.1:1");
     assert_eq!(get(off.address, "/", &[]).status, 404);
