@@ -77,7 +77,11 @@ fn normalized(scheme: &str, authority: &str) -> Option<(String, String, u16)> {
     };
     // The colons of an IPv6 address are in brackets.
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
+        Some((host, port)) if !port.ends_with(']') => {
+            let number: u16 = port.parse().ok()?;
+            // Not with a sign or a leading zero, which no browser sends.
+            (host, (number.to_string() == port).then_some(number)?)
+        }
         _ => (authority, default_port),
     };
     let valid = !host.is_empty() && !host.contains(['/', '@', ',', ' ', '?', '#']);
@@ -184,6 +188,8 @@ mod tests {
             ("https://evil", "https", "app.example", false),
             ("https://sub.app.example", "https", "app.example", false),
             ("https://app.example@evil", "https", "app.example@evil", false),
+            ("https://app.example:+443", "https", "app.example", false),
+            ("https://app.example:0443", "https", "app.example", false),
             ("null", "https", "app.example", false),
             ("", "https", "app.example", false),
             ("file://", "file", "", false),

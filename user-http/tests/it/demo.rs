@@ -341,7 +341,7 @@ fn the_page_has_a_strict_policy_and_is_off_by_default() {
 const ONE_COMMAND: &str = r#"
 ip link set lo up || exit 77
 page=http://127.0.0.1:3080
-script -qfc "exec '$PROGRAM' --demo" terminal >/dev/null 2>&1 </dev/null &
+script -qfc "echo \$\$ >pid; exec '$PROGRAM' --demo" terminal >/dev/null 2>&1 </dev/null &
 for _ in $(seq 400); do curl -sf $page/ | grep -q demo.js && break; sleep 0.1; done
 curl -sf $page/v1/registrations --json \
   '{"username":"kim","email":"kim@example.com","password":"tides rise at nine"}' >sent || exit 2
@@ -349,7 +349,7 @@ id=$(sed 's/.*"verification_id":"\([^"]*\)".*/\1/' sent)
 for _ in $(seq 100); do grep -q 'kim@example.com.*[0-9]\{6\}' terminal && break; sleep 0.1; done
 code=$(grep 'kim@example.com' terminal | grep -o '\b[0-9]\{6\}\b' | tail -1)
 curl -sf $page/v1/registrations/$id/verify --json '{"code":"'$code'"}' -o verified || exit 3
-kill -INT $(pgrep -f "^$PROGRAM --demo") || exit 4
+kill -INT $(cat pid) || exit 4
 for _ in $(seq 200); do
   curl -s -o /dev/null http://127.0.0.1:3001/; [ $? = 7 ] && exit 0; sleep 0.1
 done
