@@ -34,7 +34,7 @@ pub use process::{Process, RunOutput, run_in, run_with_bytes, run_with_input};
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use requests::*;
-pub use server::{MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused};
+pub use server::{MAIL_PAUSE, TestServer, code_of, config, on_behalf_of, refused, start};
 pub use site::{Account, Site};
 pub use vectors::{vector_bytes, vector_file};
 pub use wire::{TEST_TIMEOUT, Wire, raw_frame, request_frame};

@@ -31,6 +31,19 @@ impl Deref for TestServer {
     }
 }
 
+/// Starts a service. Its folder, or its port, may be in use for a moment: a process that another
+/// test starts shares the lock of the folder until it executes its program.
+pub async fn start(config: &Config, clock: Arc<ShiftedClock>) -> Service {
+    let mut attempts = 0;
+    loop {
+        match Service::start(config, clock.clone()).await {
+            Err(StartError::InUse(_) | StartError::Listen(..)) if attempts < 100 => attempts += 1,
+            started => return started.unwrap(),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 impl TestServer {
     /// Starts the embedded default on a free port.
     pub async fn start() -> Self {
@@ -46,16 +59,7 @@ impl TestServer {
     pub async fn start_in(folder: TempDir, settings: &[(&str, &str)]) -> Self {
         let config = config(folder.path(), settings);
         let clock = Arc::new(ShiftedClock::default());
-        // A process that another test starts shares the lock of the folder until it executes its
-        // program.
-        let mut attempts = 0;
-        let service = loop {
-            match Service::start(&config, clock.clone()).await {
-                Err(StartError::InUse(_)) if attempts < 100 => attempts += 1,
-                started => break started.unwrap(),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
+        let service = start(&config, clock.clone()).await;
         let site = Site {
             address: service.address(),
             emails: EmailFolder(config.mail_dir),

@@ -6,9 +6,8 @@ use std::time::Duration;
 use user_proto::client::Client;
 use user_proto::{ErrorCode, Logout, VerifyToken};
 use user_server::domain::ShiftedClock;
-use user_server::service::Service;
 
-use crate::support::{PASSWORD, TestServer, code_of, config, login};
+use crate::support::{PASSWORD, TestServer, code_of, config, login, start};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_shorter_lifetime_no_ended_session_returns() {
@@ -34,7 +33,7 @@ async fn after_a_shorter_lifetime_no_ended_session_returns() {
         let clock = Arc::new(ShiftedClock::default());
         clock.advance(Duration::from_secs(later));
         let config = config(folder.path(), &[("ACCESS_TOKEN_EXPIRY", "1")]);
-        let service = Service::start(&config, clock).await.unwrap();
+        let service = start(&config, clock).await;
         let client = Client::new(service.address().to_string());
         let code = code_of(&client, VerifyToken { access_token: ended.clone() }).await;
         assert_eq!(code, of_ended, "{later} s later");
