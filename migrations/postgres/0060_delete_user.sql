@@ -6,8 +6,7 @@ DECLARE
     of_user uuid := call ->> 'user_id';
     now bigint := call ->> 'at';
     new_rank bigint;
-    ended uuid[];
-    issued bigint;
+    result jsonb;
     deleted users%ROWTYPE;
 BEGIN
     INSERT INTO mail_clients AS stored (client, rank) VALUES (call ->> 'client', now)
@@ -17,19 +16,13 @@ BEGIN
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the password has changed' USING ERRCODE = 'US001';
     END IF;
-    WITH gone AS (
-        DELETE FROM sessions WHERE user_id = of_user
-        RETURNING id, GREATEST(now, rotated_at, issued_until) AS issued_at
-    ), logged AS (
-        INSERT INTO revocations (subject, at, kind) SELECT id, issued_at, 1 FROM gone
-    )
-    SELECT array_agg(id), COALESCE(MAX(issued_at), now) INTO ended, issued FROM gone;
+    result := end_sessions_v1(ARRAY(SELECT id FROM sessions WHERE user_id = of_user), now);
     -- The rows of resets stay, since their deletion would reveal that the address belongs to an account.
     DELETE FROM verifications WHERE user_id = of_user AND purpose = 'email_change';
     UPDATE verifications SET dead = 2, user_id = NULL WHERE user_id = of_user;
     DELETE FROM users WHERE id = of_user RETURNING * INTO deleted;
     -- The id is never used again, so one entry covers tokens of sessions that are long gone.
-    INSERT INTO revocations (subject, at, kind) VALUES (of_user, issued, 2);
+    INSERT INTO revocations (subject, at, kind) VALUES (of_user, (result ->> 'issued_until')::bigint, 2);
     INSERT INTO mail_turns AS turn (budget_key, letter, next_at, budget_at, waiting, rank, notice)
     VALUES (lower(deleted.mailbox COLLATE "C"), call ->> 'notice', now, now, 1, new_rank, 1)
     ON CONFLICT (budget_key, letter) DO UPDATE SET waiting = 1, rank = GREATEST(turn.next_at, excluded.rank)
@@ -44,5 +37,5 @@ BEGIN
     UPDATE audit SET network = NULL, salt = NULL WHERE salt IS NOT NULL AND subject IN (
         SELECT kin.subject FROM audit AS kin WHERE kin.user_id = of_user AND kin.subject IS NOT NULL
     );
-    RETURN jsonb_build_object('ended', COALESCE(to_jsonb(ended), '[]'), 'issued_until', issued);
+    RETURN result;
 END $$;

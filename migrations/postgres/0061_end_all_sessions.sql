@@ -4,23 +4,16 @@ CREATE FUNCTION end_all_sessions_v1(call jsonb) RETURNS jsonb LANGUAGE plpgsql A
 DECLARE
     of_user uuid := call ->> 'user_id';
     now bigint := call ->> 'at';
-    ended uuid[];
-    issued bigint;
+    result jsonb;
 BEGIN
     PERFORM 1 FROM users WHERE id = of_user FOR NO KEY UPDATE;
-    WITH gone AS (
-        DELETE FROM sessions WHERE user_id = of_user
-        RETURNING id, GREATEST(now, rotated_at, issued_until) AS issued_at
-    ), logged AS (
-        INSERT INTO revocations (subject, at, kind) SELECT id, issued_at, 1 FROM gone
-    )
-    SELECT array_agg(id), MAX(issued_at) INTO ended, issued FROM gone;
-    IF ended IS NULL THEN
+    result := end_sessions_v1(ARRAY(SELECT id FROM sessions WHERE user_id = of_user), now);
+    IF result -> 'ended' = '[]' THEN
         RETURN NULL;
     END IF;
     -- The rows of resets stay, since their deletion would reveal that the address belongs to an account.
     DELETE FROM verifications WHERE user_id = of_user AND purpose = 'email_change';
     UPDATE verifications SET dead = 2, user_id = NULL WHERE user_id = of_user;
-    PERFORM record_change_v1(call -> 'change', '{}', jsonb_build_object('number', cardinality(ended)));
-    RETURN jsonb_build_object('ended', to_jsonb(ended), 'issued_until', issued);
+    PERFORM record_change_v1(call -> 'change', '{}', jsonb_build_object('number', jsonb_array_length(result -> 'ended')));
+    RETURN result;
 END $$;
