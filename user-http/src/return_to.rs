@@ -42,15 +42,17 @@ impl ReturnHosts {
         if text.len() > MAX_LENGTH || text.contains(is_unsafe) {
             return None;
         }
-        let allowed = match text.strip_prefix("https://") {
-            Some(rest) => {
-                let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-                self.0.contains(&host.to_ascii_lowercase())
-            }
+        let allowed = match https_host(text) {
+            Some(host) => self.0.contains(&host.to_ascii_lowercase()),
             None => text.starts_with('/') && !text.starts_with("//"),
         };
         allowed.then(|| encoded(text))
     }
+}
+
+/// Returns the host, with its port, of a URL with `https`.
+fn https_host(url: &str) -> Option<&str> {
+    url.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next())
 }
 
 /// Returns a text in which characters other than visible ASCII are percent-encoded.
@@ -95,9 +97,7 @@ impl LoginUrl {
     /// # Errors
     /// A reason, if it is neither.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let host =
-            text.strip_prefix("https://").and_then(|rest| rest.split(['/', '?', '#']).next());
-        let hosts = match host {
+        let hosts = match https_host(text) {
             Some(host) => {
                 ReturnHosts::parse(host).map_err(|host| format!("`{host}` is no host"))?
             }
@@ -121,8 +121,7 @@ impl LoginUrl {
     /// Returns the URL that refreshes a session, on the host of the login page. `path` is that of
     /// the page from which the browser comes, and `origin` its scheme and host, if they are known.
     pub(crate) fn refresh_url(&self, path: Option<&str>, origin: Option<(&str, &str)>) -> String {
-        let host = self.0.strip_prefix("https://").and_then(|rest| rest.split(['/', '?']).next());
-        let (base, target) = match (host, path, origin) {
+        let (base, target) = match (https_host(&self.0), path, origin) {
             (None, path, _) => (String::new(), path.map(ToOwned::to_owned)),
             (Some(host), Some(path), Some((scheme, own))) if is_host(own) => {
                 (format!("https://{host}"), Some(format!("{scheme}://{own}{path}")))

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{RawQuery, State};
 use axum::http::header::{LOCATION, VARY};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -18,12 +18,12 @@ use super::body::{JsonUuid, Reply};
 use super::call::Call;
 use super::idempotency::{Caller, session_id};
 use super::problem::Problem;
+use crate::auth::same_origin::SEC_FETCH_MODE;
 use crate::auth::token;
 use crate::cookies::{self, REFRESH_COOKIE, SetCookies};
 use crate::forwarded::single;
 use crate::return_to::{REFRESH_PATH, location};
 
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// Age in seconds up to which an access token is not replaced. A tab with a request on its way
 /// has the previous refresh token, which the service accepts for 30 seconds after its
 /// replacement. Until then, it must not become the one before the previous one.

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderName, Method};
 use crate::forwarded::{ForwardedMethod, Peer, single};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-pub(super) const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+pub(crate) const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Returns true if the end user's request has a method that changes nothing (RFC 9110, 9.2.1), and
 /// opens no WebSocket, over which another site could do anything.
@@ -37,19 +37,13 @@ fn opens_web_socket(headers: &HeaderMap) -> bool {
 /// Returns true if the browser says that the request comes from the same origin: in Sec-Fetch-Site,
 /// or, where that is missing, in Origin. A request with neither may come from anywhere.
 pub(super) fn is_same_origin(headers: &HeaderMap, peer: &Peer) -> bool {
-    if headers.contains_key(SEC_FETCH_SITE) {
-        return single(headers, &SEC_FETCH_SITE) == Some("same-origin");
-    }
-    is_origin(headers, peer.origin(headers))
+    is_from(headers, peer.origin(headers))
 }
 
 /// As [`is_same_origin`], for a request that is not a check but the browser's own. `scheme` is that
 /// of this listener, and counts unless a trusted proxy states another origin.
 pub(crate) fn is_own_page(headers: &HeaderMap, peer: &Peer, scheme: &str) -> bool {
-    if headers.contains_key(SEC_FETCH_SITE) {
-        return single(headers, &SEC_FETCH_SITE) == Some("same-origin");
-    }
-    is_origin(headers, peer.own_origin(headers, scheme))
+    is_from(headers, peer.own_origin(headers, scheme))
 }
 
 /// Returns true if the request says from which origin it comes, or how it relates to it.
@@ -57,8 +51,12 @@ pub(crate) fn states_origin(headers: &HeaderMap) -> bool {
     headers.contains_key(SEC_FETCH_SITE) || headers.contains_key(ORIGIN)
 }
 
-/// Returns true if Origin is this scheme and host.
-fn is_origin(headers: &HeaderMap, own: Option<(&str, &str)>) -> bool {
+/// Returns true if a request comes from a page of this scheme and host. Only browsers without
+/// Sec-Fetch-Site are judged by Origin.
+fn is_from(headers: &HeaderMap, own: Option<(&str, &str)>) -> bool {
+    if headers.contains_key(SEC_FETCH_SITE) {
+        return single(headers, &SEC_FETCH_SITE) == Some("same-origin");
+    }
     let own = own.and_then(|(scheme, authority)| normalized(scheme, authority));
     let stated = single(headers, &ORIGIN)
         .and_then(|origin| origin.split_once("://"))

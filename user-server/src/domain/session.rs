@@ -65,7 +65,7 @@ pub struct SessionSummary {
 }
 
 /// Sessions that a change ended, as they were appended to the revocation log.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndedSessions {
     /// The ended sessions, and the user if it was deleted, which stands for all of its sessions.
     pub subjects: Vec<Subject>,
@@ -74,13 +74,6 @@ pub struct EndedSessions {
     /// Latest time in the revocation log, in the future if a token was issued while the clock was
     /// ahead.
     pub issued_until: Timestamp,
-}
-
-impl Default for EndedSessions {
-    /// Returns no sessions.
-    fn default() -> Self {
-        Self { subjects: Vec::new(), sessions: 0, issued_until: Timestamp(0) }
-    }
 }
 
 impl EndedSessions {

@@ -170,55 +170,29 @@ macro_rules! attempts {
 }
 
 /// Returns the kind of a port method.
+fn work_of(port: &str, method: &str) -> Work {
+    match (port, method) {
+        ("RevocationLog", "changes") => Work::Load,
+        ("KeyRecords", "retired_keys")
+        | ("IdempotencyKeys", "start_node" | "report_alive")
+        | ("Housekeeping", "ping" | "check_writable" | "server_time")
+        | ("OutboxDepth", "backlog") => Work::Watch,
+        ("AuditTrail", "record")
+        | ("Accounts" | "Codes" | "Sessions" | "BudgetCounters" | "IdempotencyKeys", _) => {
+            Work::Request
+        }
+        _ => Work::Background,
+    }
+}
+
+/// Returns the kind of a call of a port method.
 macro_rules! work_of {
     // The first read covers the whole log, however long that takes.
     (RevocationLog revocations $part:ident) => {
         if *$part == LogPart::all() { Work::Load } else { Work::Probe }
     };
-    (RevocationLog changes $($arg:ident)*) => {
-        Work::Load
-    };
-    (KeyRecords retired_keys $($arg:ident)*) => {
-        Work::Watch
-    };
-    (IdempotencyKeys start_node $($arg:ident)*) => {
-        Work::Watch
-    };
-    (IdempotencyKeys report_alive $($arg:ident)*) => {
-        Work::Watch
-    };
-    (Housekeeping ping $($arg:ident)*) => {
-        Work::Watch
-    };
-    (Housekeeping check_writable $($arg:ident)*) => {
-        Work::Watch
-    };
-    (Housekeeping server_time $($arg:ident)*) => {
-        Work::Watch
-    };
-    (OutboxDepth backlog $($arg:ident)*) => {
-        Work::Watch
-    };
-    (AuditTrail record $($arg:ident)*) => {
-        Work::Request
-    };
-    (Accounts $($any:ident)*) => {
-        Work::Request
-    };
-    (Codes $($any:ident)*) => {
-        Work::Request
-    };
-    (Sessions $($any:ident)*) => {
-        Work::Request
-    };
-    (BudgetCounters $($any:ident)*) => {
-        Work::Request
-    };
-    (IdempotencyKeys $($any:ident)*) => {
-        Work::Request
-    };
-    ($($any:ident)*) => {
-        Work::Background
+    ($port:ident $method:ident $($arg:ident)*) => {
+        work_of(stringify!($port), stringify!($method))
     };
 }
 

@@ -62,6 +62,11 @@ impl SqlStore {
     }
 }
 
+/// Returns true if this database has stored functions.
+pub(super) fn exist() -> bool {
+    super::super::function(Function::AdjustCounters).is_some()
+}
+
 /// Stored function that makes a change.
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) enum Function {

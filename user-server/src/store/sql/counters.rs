@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use sqlx::QueryBuilder;
 
-use super::super::{Db, function, lock_counters};
+use super::super::{Db, lock_counters};
 use super::calls::{self, Function};
 use super::json::hex;
 use super::tx::Tx;
@@ -93,7 +93,7 @@ impl SqlStore {
     /// Decides about an adjustment from counters that are read without a lock, if this database has
     /// stored functions that store them only if they are still the same.
     pub(super) async fn decide(&self, adjustment: &Adjustment) -> Result<Option<Decided>, Fault> {
-        if function(Function::AdjustCounters).is_none() {
+        if !calls::exist() {
             return Ok(None);
         }
         let keys = adjustment.keys.clone();
