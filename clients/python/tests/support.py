@@ -25,6 +25,21 @@ from user_service import Client, Secret  # noqa: E402
 PASSWORD = "correct horse battery staple 7"
 
 
+async def close_server(server: asyncio.Server) -> None:
+    """Closes a server.
+
+    asyncio opens a connection in a task, and leaves its socket open if the server is closed before
+    that task runs.
+    """
+
+    def is_opening(task: asyncio.Task[Any]) -> bool:
+        return getattr(task.get_coro(), "__name__", "") == "_accept_connection2"
+
+    while any(map(is_opening, asyncio.all_tasks())):
+        await asyncio.sleep(0)
+    server.close()
+
+
 class TestBed:
     """The process of clients/testbed.py. Its commands are documented there."""
 

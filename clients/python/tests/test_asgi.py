@@ -7,7 +7,7 @@ import json
 import unittest
 from typing import Any, Optional
 
-from support import LiveTest, new_account
+from support import LiveTest, close_server, new_account
 
 from user_service import Client, InvalidRequest
 from user_service.asgi import AuthMiddleware, peer_address, user_id, verified
@@ -38,7 +38,7 @@ class HttpServer:
         return self
 
     async def __aexit__(self, *_: Any) -> None:
-        self._server.close()
+        await close_server(self._server)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Optional
 from uuid import UUID
 
-from support import LiveTest, everything_in, new_account
+from support import LiveTest, close_server, everything_in, new_account
 
 from user_service import (
     BadReply,
@@ -54,7 +54,7 @@ class Server:
         return self
 
     async def __aexit__(self, *_: Any) -> None:
-        self._server.close()
+        await close_server(self._server)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
