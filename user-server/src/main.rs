@@ -220,7 +220,8 @@ async fn run(config: &Config) -> CommandResult {
     let shutdown = async {
         if !config.drain_delay.is_zero() {
             let delay = config.drain_delay;
-            tracing::info!(?delay, "shutting down; still accepting connections");
+            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(delay_ms, "shutting down; still accepting connections");
             tokio::time::sleep(delay).await;
         }
         tracing::info!("shutting down");

@@ -37,7 +37,7 @@ use crate::throttle::Throttle;
 use crate::tls::Tls;
 use crate::tokens::{self, RevocationReader, Revocations, TokenStores, Tokens};
 use crate::users::Users;
-use background::{follow_clock, learn_classes, set_clock, sweep};
+use background::{follow_clock, learn_classes, set_clock, sweep, warn_if_behind};
 use components::{keys, kinds, lock_folder, refuse_new_weak_secrets, store};
 pub use start_error::StartError;
 
@@ -101,6 +101,7 @@ impl Service {
         }
         let shared = Arc::new(SharedClock::new(clock));
         set_clock(&*store, &shared).await?;
+        warn_if_behind(&*store, shared.now()).await?;
         let clock: Arc<dyn Clock> = shared.clone();
         let cache = cache(config, &keys, &metrics)?;
         let core = ServiceCore::assemble(config, &clock, &keys, &store, &cache, &metrics)?;

@@ -1,5 +1,6 @@
 //! The command `check`: connects to everything that the configuration names, and changes nothing.
 
+mod clock;
 mod database;
 mod keys;
 mod listeners;
@@ -114,6 +115,7 @@ pub async fn check(config: &Config) -> Vec<Finding> {
     }
     findings.extend(database::weak_secrets(config).await);
     findings.extend(keys::keys(config).await);
+    findings.extend(clock::clock(config).await);
     if let Some(server) = &config.cache {
         let (location, probed) = (server.location(), RedisCache::probe(server.clone()).await);
         findings.push(cache_finding(&location, probed));

@@ -7,14 +7,30 @@ mod sealer;
 mod verify;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::{
-    AUDITED_LOGIN, AuditEvent, AuditKind, AuditRecord, AuditTrail, ChangeContext, Fault,
+    AUDITED_LOGIN, AuditEvent, AuditFilter, AuditKind, AuditRecord, AuditTrail, ChangeContext,
+    Fault, Timestamp,
 };
 use crate::keys::Pseudonyms;
 
 pub use sealer::Sealer;
 pub use verify::{ChainFault, ChainReport, ChainVerdict, verify};
+
+/// Difference between two clocks that needs no correction.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+
+/// Returns the time of the last event if it is more than a minute after `now`: the clock is behind
+/// that of an earlier process.
+pub async fn event_after(
+    log: &(impl AuditTrail + ?Sized),
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Fault> {
+    let last = log.entries(&AuditFilter { limit: 1, ..AuditFilter::default() }).await?;
+    let last = last.last().map(|entry| entry.at);
+    Ok(last.filter(|at| at.since(now) > CLOCK_TOLERANCE))
+}
 
 /// Recorder of audit events that belong to no change, such as failed logins.
 pub struct AuditLog {

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::{Clock, Fault, Retention, SharedClock, Store, SystemClock};
+use crate::audit;
+use crate::domain::{Clock, Fault, Retention, SharedClock, Store, SystemClock, Timestamp};
 use crate::password::Passwords;
 use crate::tokens::Revocations;
 
@@ -35,8 +36,21 @@ pub(super) async fn set_clock(store: &dyn Store, clock: &SharedClock) -> Result<
     let offset = clock.correct(server_time, before.plus(one_way), one_way);
     if offset.abs() > CLOCK_WARNING {
         tracing::warn!(
-            millis = offset,
+            offset_ms = offset,
             "the clock of this machine differs from the database's, which is used"
+        );
+    }
+    Ok(())
+}
+
+/// Logs a warning if the clock is behind the audit log: tokens that it issues may be refused.
+pub(super) async fn warn_if_behind(store: &dyn Store, now: Timestamp) -> Result<(), Fault> {
+    if let Some(last) = audit::event_after(store, now).await? {
+        let behind_ms = last.0.saturating_sub(now.0);
+        tracing::warn!(
+            behind_ms,
+            "the clock is behind the last event in the audit log, so tokens may be refused; \
+             synchronise it"
         );
     }
     Ok(())

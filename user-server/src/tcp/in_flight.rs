@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 use user_proto::frame::Frame;
 use user_proto::{Common, Reply, Request};
 
@@ -36,7 +36,7 @@ struct PendingRequest {
     id: u32,
     /// Index of the message type in the request metrics.
     type_index: usize,
-    name: &'static str,
+    span: Span,
     hashes: bool,
     /// Network of the end user of a trusted peer, or `None` if it is not known or the peer is not
     /// trusted.
@@ -50,7 +50,8 @@ pub(super) struct CompletedRequest {
     pub(super) id: u32,
     /// Index of the message type in the request metrics.
     pub(super) type_index: usize,
-    pub(super) name: &'static str,
+    /// Names the request in the log.
+    pub(super) span: Span,
     pub(super) duration: Duration,
     pub(super) reply: Reply<'static>,
     /// Slot of the request, which its reply occupies too until it is in the write buffer. `None` if
@@ -132,10 +133,10 @@ impl RequestsInFlight {
             let _counted = counted;
             (handler.answer(request, &common, &peer, arrived, gone).await, slot)
         };
-        let answer = answer.instrument(span);
+        let answer = answer.instrument(span.clone());
         let task = tasks.tasks.spawn(connection.tasks.track_future(answer)).id();
         let pending =
-            PendingRequest { task, id, type_index, name, hashes, end_user, charge, arrived };
+            PendingRequest { task, id, type_index, span, hashes, end_user, charge, arrived };
         tasks.requests.push(pending);
     }
 
@@ -144,25 +145,29 @@ impl RequestsInFlight {
         loop {
             let Some(tasks) = &mut self.0 else { return Poll::Pending };
             let joined = std::task::ready!(tasks.tasks.poll_join_next_with_id(context));
-            let (task, reply, slot) = match joined {
-                Some(Ok((task, (reply, slot)))) => (task, reply, Some(slot)),
-                Some(Err(error)) => {
-                    tracing::error!(%error, "the task of a request failed");
-                    (error.id(), handler::internal().into(), None)
-                }
+            let (task, answer) = match joined {
+                Some(Ok((task, answer))) => (task, Ok(answer)),
+                Some(Err(error)) => (error.id(), Err(error)),
                 None => {
                     self.0 = None;
                     return Poll::Pending;
                 }
             };
             if let Some(index) = tasks.requests.iter().position(|request| request.task == task) {
-                let PendingRequest { id, type_index, name, charge, arrived, .. } =
+                let PendingRequest { id, type_index, span, charge, arrived, .. } =
                     tasks.requests.swap_remove(index);
+                let (reply, slot) = match answer {
+                    Ok((reply, slot)) => (reply, Some(slot)),
+                    Err(error) => {
+                        tracing::error!(parent: &span, %error, "the task of a request failed");
+                        (handler::internal().into(), None)
+                    }
+                };
                 let duration = arrived.elapsed();
                 return Poll::Ready(CompletedRequest {
                     id,
                     type_index,
-                    name,
+                    span,
                     duration,
                     reply,
                     slot,

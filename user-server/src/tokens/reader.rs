@@ -80,7 +80,7 @@ impl RevocationReader {
             let now = clock.now();
             let jump = jumps.record(now, Instant::now());
             if let Some(jump) = jump {
-                tracing::warn!(millis = jump.millis, "the wall clock has jumped");
+                tracing::warn!(jump_ms = jump.millis, "the wall clock has jumped");
                 reload = Some(reload.map_or(jump.earlier, |earlier| earlier.min(jump.earlier)));
             }
             // Entries that the memory no longer contains concern valid tokens again if the clock

@@ -209,7 +209,7 @@ impl Connection {
 
     /// Logs and counts a completed request, and adds its reply to the write buffer.
     pub(super) fn finish(&mut self, completed: CompletedRequest) {
-        let CompletedRequest { id, type_index, name, duration, reply, slot: _slot, charge } =
+        let CompletedRequest { id, type_index, span, duration, reply, slot: _slot, charge } =
             completed;
         if let (Some(peer), Some(charge)) = (self.counted_peer(), charge)
             && !RefusalLimiter::counts(&reply)
@@ -220,8 +220,8 @@ impl Connection {
             Reply::ErrorReply(error) => error.code.name(),
             _ => "OK",
         };
-        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(request = name, id, outcome, millis, peer = %self.peer.ip);
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(parent: &span, outcome, duration_ms, "a request was answered");
         let outcome = self.reply(id, &reply);
         self.context.metrics.requests.answered(type_index, outcome, duration, 1);
     }

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Authority, Process, RunOutput, left_out, run_in};
+use crate::support::{Authority, Process, RunOutput, TestServer, left_out, run_in};
 
 fn finding<'a>(check: &'a RunOutput, component: &str) -> &'a str {
     let line = check.output.lines().find(|line| line.split_whitespace().nth(1) == Some(component));
@@ -117,4 +118,26 @@ fn a_data_folder_that_is_a_file_is_named() {
     let start = run_in(folder.path(), &[], &[("TCP_PORT", "0"), ("DATA_DIR", "file")]);
     assert_eq!(start.code, Some(1), "{start:?}");
     assert!(start.error.contains("it is a file, not a folder"), "{start:?}");
+}
+
+#[tokio::test]
+async fn a_clock_behind_the_audit_log_is_reported() {
+    let server = TestServer::start().await;
+    server.clock.advance(Duration::from_secs(300 * 24 * 3600));
+    server.register(&server.client(), "ada", "ada@example.org").await;
+    let folder = server.stop().await;
+    let data = folder.path().to_str().unwrap();
+    let settings = [("DATA_DIR", data), ("TCP_PORT", "0")];
+    let run = check(folder.path(), &settings);
+    let line = finding(&run, "clock");
+    assert!(line.starts_with("WARN ") && line.contains("synchronise"), "{run:?}");
+    let process = Process::start(&settings);
+    let log = process.log();
+    assert!(log.contains("the clock is behind the last event in the audit log"), "{log}");
+    drop(process);
+
+    let folder = TestServer::start().await.stop().await;
+    let settings = [("DATA_DIR", folder.path().to_str().unwrap()), ("TCP_PORT", "0")];
+    let run = check(folder.path(), &settings);
+    assert!(finding(&run, "clock").starts_with("good "), "{run:?}");
 }

@@ -175,15 +175,22 @@ async fn a_request_in_the_log_has_its_connection_peer_and_traceparent() {
     client.call_with(GetUser { access_token: token }, common).await.unwrap_err();
     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     let log = process.log();
-    let line = log.lines().find(|line| line.contains("a request failed")).expect(&log);
-    let line: Value = serde_json::from_str(line).unwrap();
-    let span = &line["span"];
-    assert_eq!(span["traceparent"], trace, "{line}");
-    assert_eq!(span["peer"], "127.0.0.1", "{line}");
-    assert_eq!(span["request"], "GetUser", "{line}");
-    assert!(span["connection"].as_u64().unwrap() > 0, "{line}");
-    assert!(line["spans"].is_null(), "the span is there once: {line}");
-    assert!(!line["fault"].as_str().unwrap().contains("internal"), "{line}");
+    let line_with = |text: &str| -> Value {
+        let line = log.lines().rfind(|line| line.contains(text)).expect(&log);
+        let line: Value = serde_json::from_str(line).unwrap();
+        let span = &line["span"];
+        assert_eq!(span["traceparent"], trace, "{line}");
+        assert_eq!(span["peer"], "127.0.0.1", "{line}");
+        assert_eq!(span["request"], "GetUser", "{line}");
+        assert!(span["connection"].as_u64().unwrap() > 0, "{line}");
+        assert!(line["spans"].is_null(), "the span is there once: {line}");
+        line
+    };
+    let failed = line_with("a request failed");
+    assert!(!failed["fault"].as_str().unwrap().contains("internal"), "{failed}");
+    let answered = line_with("a request was answered");
+    assert_eq!(answered["outcome"], "UNAVAILABLE", "{answered}");
+    assert!(answered["duration_ms"].is_u64(), "{answered}");
 }
 
 #[test]
