@@ -114,17 +114,23 @@ impl IntoResponseParts for SetCookies {
 /// # Errors
 /// If the request has it more than once.
 pub fn find<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a [u8]>, RepeatedCookie> {
-    let mut found = None;
-    for line in headers.get_all(COOKIE) {
-        for pair in line.as_bytes().split(|byte| *byte == b';') {
-            let value = pair.trim_ascii().strip_prefix(name.as_bytes());
-            let Some(value) = value.and_then(|rest| rest.strip_prefix(b"=")) else { continue };
-            if found.replace(value).is_some() {
-                return Err(RepeatedCookie);
-            }
-        }
+    let mut values = find_all(headers, name);
+    match (values.next(), values.next()) {
+        (found, None) => Ok(found),
+        (_, Some(_)) => Err(RepeatedCookie),
     }
-    Ok(found)
+}
+
+/// Returns the values of all cookies with exactly this name.
+pub fn find_all<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let pairs = headers
+        .get_all(COOKIE)
+        .into_iter()
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(move |pair| {
+        let value = pair.trim_ascii().strip_prefix(name.as_bytes());
+        value.and_then(|rest| rest.strip_prefix(b"="))
+    })
 }
 
 #[cfg(test)]

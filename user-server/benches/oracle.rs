@@ -26,11 +26,13 @@ use user_server::domain::{
     Accounts, AuditEvent, AuditKind, Change, Clock, Email, Password, PendingLimit, RecordedOutcome,
     Registration, RequestContext, ShiftedClock, SystemClock, Username,
 };
+use user_server::keys::Key;
 use user_server::password::{HashCost, HashPool, HashPoolSize, Passwords};
 use user_server::service::Service;
 use user_server::store::SqliteStore;
 use uuid::Uuid;
 
+const SECRET: &str = "a secret of more than thirty-two bytes";
 const PASSWORD: &str = "tides rise at nine";
 /// A hash of cost 10, as imported from other services.
 const BCRYPT: &str = "$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy";
@@ -86,6 +88,7 @@ async fn run(samples: usize, mode: Mode) -> f64 {
     let settings = move |name: &str| match name {
         "TCP_PORT" => Some("0".to_owned()),
         "DATA_DIR" => Some(path.clone()),
+        "JWTSECRETKEY" => Some(SECRET.to_owned()),
         // Nothing listens on the discard port.
         "SMTP_HOST" => fails.then(|| "127.0.0.1".to_owned()),
         "SMTP_PORT" => fails.then(|| "9".to_owned()),
@@ -153,6 +156,7 @@ async fn fill(folder: &Path, samples: usize) {
         RequestContext { network: None, deadline, gone: CancellationToken::new(), claim: None };
     let password = Password::chosen(PASSWORD.as_bytes(), "password").unwrap();
     let argon2 = passwords.hash(password, "password", Vec::new(), &context).await.unwrap();
+    let kid = Key::new(SECRET.as_bytes()).unwrap().kid;
     for number in 0..samples {
         let registration = Registration {
             verification_id: Uuid::new_v4(),
@@ -160,7 +164,7 @@ async fn fill(folder: &Path, samples: usize) {
             email: Email::parse(&address(2, number)).unwrap(),
             password_hash: argon2.clone(),
             client: "another".to_owned(),
-            kid: "kid".to_owned(),
+            kid: kid.clone(),
             limit: PendingLimit { max: u32::MAX, life: Duration::ZERO },
         };
         let now = SystemClock.now();

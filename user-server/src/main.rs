@@ -17,6 +17,7 @@ use user_server::domain::{Fault, SystemClock};
 use user_server::process::{LogFlush, LogStyle, notify_ready, notify_stopping, report, start_logs};
 use user_server::service::{Service, StartError};
 use user_server::store::without_notices;
+use user_server::tokens;
 use zeroizing_alloc::ZeroAlloc;
 
 /// Wipes memory when it is freed, including copies that libraries make of passwords and tokens. A
@@ -31,6 +32,7 @@ const EXIT_CONFIG: u8 = 64;
 const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
+    tokens::register_process();
     let Cli { env_file, command } = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => return exit_by(&error),

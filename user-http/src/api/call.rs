@@ -143,8 +143,8 @@ impl Call {
 /// Way in which a caller gets the tokens of a session that it opens.
 pub(super) enum Delivery {
     Body,
-    /// Cookies, which replace those of the previous session, if there was one.
-    Cookies(Option<Zeroizing<String>>),
+    /// Cookies, which replace those of the previous sessions, if there were any.
+    Cookies(Vec<AccessToken>),
 }
 
 impl Delivery {
@@ -154,7 +154,7 @@ impl Delivery {
     /// If that is cookies, and the request comes from a page of another origin.
     pub(super) fn of(
         call: &Call,
-        previous: Result<AccessToken, Problem>,
+        previous: Result<AccessTokens, Problem>,
         return_tokens: bool,
     ) -> Result<Self, Problem> {
         if return_tokens {
@@ -165,12 +165,13 @@ impl Delivery {
                           get the tokens.";
             return Err(Problem::new(StatusCode::FORBIDDEN, "NOT_SAME_ORIGIN", detail));
         }
-        let previous = previous.ok().filter(|token| token.source == Source::Cookie);
-        Ok(Self::Cookies(previous.map(|token| token.value)))
+        let mut previous = previous.map_or_else(|_| Vec::new(), |tokens| tokens.0);
+        previous.retain(|token| token.source == Source::Cookie);
+        Ok(Self::Cookies(previous))
     }
 
-    /// Returns the reply with the tokens of a session. Ends the session that the cookies belonged
-    /// to before, as far as that is possible: nothing else could end it on this device.
+    /// Returns the reply with the tokens of a session. Ends the sessions that the cookies belonged
+    /// to before, as far as that is possible: nothing else could end them on this device.
     pub(super) async fn deliver<const TYPE: u8>(
         self,
         call: &Call,
@@ -180,11 +181,11 @@ impl Delivery {
             Self::Body => (SetCookies::default(), OpenedSession::with_tokens(tokens)),
             Self::Cookies(previous) => {
                 // The reply to a repeated request is that of the first one.
-                let is_other = |old: &Zeroizing<String>| {
-                    idempotency::session_id(old) != Some(tokens.session_id)
+                let is_other = |old: &&AccessToken| {
+                    idempotency::session_id(old.text()) != Some(tokens.session_id)
                 };
-                if let Some(old) = previous.filter(is_other) {
-                    let logout = Logout { token: old.as_str().into(), all_sessions: None };
+                for old in previous.iter().filter(is_other) {
+                    let logout = Logout { token: old.text().into(), all_sessions: None };
                     let common =
                         Common { client_address: Some(call.client.into()), ..call.common() };
                     if let Err(error) = call.api.upstream.pool().call_with(logout, common).await {
@@ -226,6 +227,32 @@ impl FromRequestParts<Arc<Api>> for AccessToken {
             Ok(None) => Err(Problem::no_token()),
             Err(token::Malformed) => Err(Problem::invalid_token()),
         }
+    }
+}
+
+/// The access tokens of a request that ends their sessions: normally one. If another host of the
+/// domain has added a cookie of the same name, all of them, since one is that of the browser's
+/// session.
+pub(super) struct AccessTokens(pub(super) Vec<AccessToken>);
+
+impl FromRequestParts<Arc<Api>> for AccessTokens {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let problem = match AccessToken::from_request_parts(parts, api).await {
+            Ok(token) => return Ok(Self(vec![token])),
+            Err(problem) => problem,
+        };
+        if parts.headers.contains_key(AUTHORIZATION) {
+            return Err(problem);
+        }
+        let of_cookie = |value: &str| AccessToken {
+            value: Zeroizing::new(value.to_owned()),
+            source: Source::Cookie,
+        };
+        let found = token::in_cookies(&parts.headers, &api.cookies);
+        let tokens: Vec<AccessToken> = found.into_iter().map(of_cookie).collect();
+        if tokens.is_empty() { Err(problem) } else { Ok(Self(tokens)) }
     }
 }
 

@@ -6,7 +6,7 @@ use user_proto::{Register, ResendCode, VerifyEmail};
 use utoipa::ToSchema;
 
 use super::body::{Json, Reply, SecretText};
-use super::call::{AccessToken, Call, Delivery, Id};
+use super::call::{AccessTokens, Call, Delivery, Id};
 use super::idempotency::Caller;
 use super::operation::{IdempotencyHeader, Problems};
 use super::problem::Problem;
@@ -93,7 +93,7 @@ pub(super) async fn register(
 )]
 pub(super) async fn verify(
     call: Call,
-    previous: Result<AccessToken, Problem>,
+    previous: Result<AccessTokens, Problem>,
     Id(verification_id): Id,
     Json(body): Json<RegistrationCode>,
 ) -> Result<(SetCookies, Reply<OpenedSession>), Problem> {

@@ -117,10 +117,16 @@ impl OpenedSession {
 }
 
 /// Sessions were ended.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Default, Serialize, ToSchema)]
 pub(super) struct SessionsEnded {
     /// Number of sessions that were ended.
     sessions_ended: u32,
+}
+
+impl std::ops::AddAssign for SessionsEnded {
+    fn add_assign(&mut self, other: Self) {
+        self.sessions_ended = self.sessions_ended.saturating_add(other.sessions_ended);
+    }
 }
 
 impl<const TYPE: u8> From<SessionsEndedReply<TYPE>> for SessionsEnded {

@@ -7,7 +7,7 @@ use user_proto::{EndSession, ListSessions, Login, Logout, RefreshToken, SessionR
 use utoipa::ToSchema;
 
 use super::body::{Json, JsonUuid, Reply, SecretText};
-use super::call::{AccessToken, Call, Delivery, Id};
+use super::call::{AccessToken, AccessTokens, Call, Delivery, Id};
 use super::idempotency::{self, Caller};
 use super::operation::{IdempotencyHeader, TokenProblems};
 use super::problem::Problem;
@@ -94,7 +94,7 @@ impl From<SessionRow<'_>> for Session {
 )]
 pub(super) async fn log_in(
     call: Call,
-    previous: Result<AccessToken, Problem>,
+    previous: Result<AccessTokens, Problem>,
     Json(body): Json<Credentials>,
 ) -> Result<(SetCookies, Reply<OpenedSession>), Problem> {
     let delivery = Delivery::of(&call, previous, body.return_tokens)?;
@@ -182,8 +182,8 @@ pub(super) async fn end(
         TokenProblems,
     )
 )]
-pub(super) async fn log_out(call: Call, token: Result<AccessToken, Problem>) -> Response {
-    end_sessions(&call, token, None).await
+pub(super) async fn log_out(call: Call, tokens: Result<AccessTokens, Problem>) -> Response {
+    end_sessions(&call, tokens, None).await
 }
 
 /// Ends all sessions of the user
@@ -197,34 +197,42 @@ pub(super) async fn log_out(call: Call, token: Result<AccessToken, Problem>) -> 
 )]
 pub(super) async fn log_out_everywhere(
     call: Call,
-    token: Result<AccessToken, Problem>,
+    tokens: Result<AccessTokens, Problem>,
 ) -> Response {
-    end_sessions(&call, token, Some(())).await
+    end_sessions(&call, tokens, Some(())).await
 }
 
-/// Ends one session or all of them. The cookies are cleared if they are of no use any more: the
+/// Ends the session of each token, or all sessions of their users. The cookies are cleared if they are of no use any more: the
 /// session has ended, or there is none.
 async fn end_sessions(
     call: &Call,
-    token: Result<AccessToken, Problem>,
+    tokens: Result<AccessTokens, Problem>,
     all_sessions: Option<()>,
 ) -> Response {
-    let token = match token {
-        Ok(token) => token,
+    let tokens = match tokens {
+        Ok(AccessTokens(tokens)) => tokens,
         Err(problem) if call.has_cookies() => {
             return (call.cookies().clear(), problem).into_response();
         }
         Err(problem) => return problem.into_response(),
     };
-    let request = Logout { token: token.text().into(), all_sessions };
-    match call.send(request, token.caller()).await {
-        Ok(reply) => {
-            let body: SessionsEnded = reply.into();
-            (call.cleared(&token), Reply(StatusCode::OK, body)).into_response()
+    let (mut failed, mut refused, mut expired) = (None, None, None);
+    let mut ended: Option<SessionsEnded> = None;
+    let mut cookies = SetCookies::default();
+    for token in &tokens {
+        cookies = call.cleared(token);
+        let request = Logout { token: token.text().into(), all_sessions };
+        match call.send(request, token.caller()).await {
+            Ok(reply) => *ended.get_or_insert_default() += SessionsEnded::from(reply),
+            Err(problem) if problem.is_expired() => expired = Some(problem),
+            Err(problem) if problem.is_unauthorized() => refused = Some(problem),
+            Err(problem) => failed = Some(problem),
         }
-        Err(problem) if problem.is_unauthorized() && !problem.is_expired() => {
-            (call.cleared(&token), problem).into_response()
-        }
-        Err(problem) => problem.into_response(),
+    }
+    match (failed, ended, refused) {
+        (Some(problem), ..) => problem.into_response(),
+        (None, Some(ended), _) => (cookies, Reply(StatusCode::OK, ended)).into_response(),
+        (None, None, Some(problem)) => (cookies, problem).into_response(),
+        (None, None, None) => expired.unwrap_or_else(Problem::no_token).into_response(),
     }
 }

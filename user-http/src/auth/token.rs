@@ -8,6 +8,9 @@ use crate::cookies::{self, Cookies};
 /// Maximum size of a token in bytes, as in PROTOCOL.md.
 const MAX_TOKEN: usize = 2048;
 
+/// Maximum number of tokens that are used if the cookie is repeated.
+const MAX_REPEATED: usize = 4;
+
 /// Access token that a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Token<'a> {
@@ -46,6 +49,19 @@ pub(crate) fn in_cookie<'a>(
 ) -> Result<Option<&'a str>, Malformed> {
     let found = cookies::find(headers, cookies.access_name()).map_err(|_| Malformed)?;
     found.map(parse).transpose()
+}
+
+/// Returns the different access tokens of a request that may have the cookie more than once: its
+/// own one is among them, unless there are too many.
+pub(crate) fn in_cookies<'a>(headers: &'a HeaderMap, cookies: &Cookies) -> Vec<&'a str> {
+    let mut tokens = Vec::new();
+    let values = cookies::find_all(headers, cookies.access_name());
+    for token in values.filter_map(|value| parse(value).ok()) {
+        if tokens.len() < MAX_REPEATED && !tokens.contains(&token) {
+            tokens.push(token);
+        }
+    }
+    tokens
 }
 
 /// Returns the token in `Authorization`, or `None` without the header or with another scheme than
@@ -166,5 +182,18 @@ mod tests {
         ] {
             assert_eq!(found(&[], cookies), Err(Malformed), "{cookies:?}");
         }
+    }
+
+    #[test]
+    fn every_different_token_of_a_repeated_cookie_is_found_up_to_four() {
+        let tokens = |line: &str| {
+            let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(line).unwrap())]);
+            in_cookies(&headers, &Cookies::default()).join(" ")
+        };
+        assert_eq!(tokens("x=1"), "");
+        assert_eq!(tokens("__Host-user=a; x=1; __Host-user=b; __Host-user=a"), "a b");
+        assert_eq!(tokens("__Host-user=\"; __Host-user=; __Host-user=a"), "a");
+        let many: Vec<String> = (0..9).map(|number| format!("__Host-user={number}")).collect();
+        assert_eq!(tokens(&many.join("; ")), "0 1 2 3");
     }
 }

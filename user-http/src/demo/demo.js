@@ -15,13 +15,21 @@ class Problem extends Error {
   }
 }
 
+function setsCookies(method, path) {
+  return path === "/auth/refresh" || method === "DELETE"
+    || (method === "POST" && /^\/v1\/(sessions|me\/delete|registrations\/.*)$/.test(path));
+}
+
 async function send(method, path, body, key) {
   const headers = {};
   if (body) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
+  const request = () => fetch(path, { method, headers, body: body && JSON.stringify(body) });
   let reply;
   try {
-    reply = await fetch(path, { method, headers, body: body && JSON.stringify(body) });
+    // One at a time in all tabs: a late reply to a refresh would replace the cookies of a newer
+    // login.
+    reply = await (setsCookies(method, path) ? navigator.locks.request("cookies", request) : request());
   } catch {
     throw new Problem(0, {});
   }

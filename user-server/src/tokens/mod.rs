@@ -51,6 +51,12 @@ pub const MAX_TOKEN: usize = 2048;
 /// Number of seconds by which the issue time of a token may be ahead of this node's clock.
 const MAX_AHEAD: u64 = 60;
 
+/// Registers the process for membarrier(2), which the sets of revocations use. That takes
+/// microseconds before the first thread starts, and up to 13 ms afterwards.
+pub fn register_process() {
+    drop(papaya::HashMap::<(), ()>::new());
+}
+
 /// Issuer, audience and lifetimes of tokens and sessions.
 #[derive(Debug, Clone)]
 pub struct TokenPolicy {

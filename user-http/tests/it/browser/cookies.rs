@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Browser, SAME_ORIGIN, start, start_with};
+use super::{Browser, JSON, SAME_ORIGIN, start, start_with};
 use crate::api::{PASSWORD, raw, string};
 use crate::http::get;
 
@@ -192,6 +192,38 @@ fn a_cookie_domain_changes_the_name_of_the_access_token_only() {
     }
     let out = browser.send(program.address, "DELETE /v1/sessions/current", &[SAME_ORIGIN], None);
     assert!(browser.jar.is_empty(), "{out:?}");
+}
+
+#[test]
+fn a_logout_ends_the_session_of_every_cookie_that_a_host_of_the_domain_has_added() {
+    let (service, program) = start_with(&[("COOKIE_DOMAIN", "example.com")]);
+    for name in ["kim", "mallory"] {
+        service.register(name);
+    }
+    let own = service.log_in("kim").token;
+    let added = service.log_in("mallory").token;
+    let is_active = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        get(program.address, "/v1/me", &[("Authorization", &bearer)]).status == 200
+    };
+    let expired = "eyJhbGciOiJIUzI1NiJ9.e30.AAAA";
+    for (request, body) in [
+        ("DELETE /v1/sessions/current", String::new()),
+        ("DELETE /v1/sessions", String::new()),
+        ("POST /v1/sessions", json!({"login": "kim", "password": PASSWORD}).to_string()),
+    ] {
+        for cookies in [[&own, &added], [&added, &own]] {
+            let own = service.log_in("kim").token;
+            let cookie = cookies.map(|value| format!("__Secure-user={value}")).join("; ");
+            let cookie = format!("{cookie}; __Secure-user={expired}; __Secure-user={own}");
+            assert!(is_active(&own));
+            let headers = [JSON, SAME_ORIGIN, ("Cookie", cookie.as_str())];
+            let reply = raw(program.address, request, &headers, &body);
+            assert!([200, 201].contains(&reply.status), "{request}: {reply:?}");
+            assert!(!is_active(&own), "{request}: {reply:?}");
+        }
+    }
+    assert!(!is_active(&own) && !is_active(&added));
 }
 
 #[test]
