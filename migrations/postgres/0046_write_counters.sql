@@ -1,10 +1,16 @@
 -- Stores counters that were decided from values read without a lock: all of them, or none with the error US001 if one was
 -- changed since. Takes the rows in the order of their keys, so that no two calls wait for each other. A row that is not to
 -- change is locked as well.
-CREATE FUNCTION write_counters_v1(list jsonb) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION write_counters_v1(list jsonb) RETURNS void LANGUAGE plpgsql
+-- A plan from before the table grew must not read all of it.
+SET enable_seqscan = off AS $$
 DECLARE
     changed bigint;
 BEGIN
+    -- Under another level, a statement after a lock wait would not see what was committed during the wait.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the isolation level is not read committed' USING ERRCODE = 'US001';
+    END IF;
     WITH written AS (
         INSERT INTO counters AS stored (key, count, since, blocked_until, expires_at)
         SELECT new.key, new.count, new.since, new.blocked_until, new.expires_at

@@ -3,6 +3,10 @@
 -- by the change itself.
 CREATE FUNCTION record_change_v1(change jsonb, of_event jsonb, of_outcome jsonb) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    -- Under another level, a statement after a lock wait would not see what was committed during the wait.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'the isolation level is not read committed' USING ERRCODE = 'US001';
+    END IF;
     INSERT INTO audit (id, at, kind, user_id, session_id, subject, detail, operator, network, salt, dedup)
     SELECT event.id, event.at, event.kind, event.user_id, event.session_id, event.subject, event.detail, event.operator,
         event.network, event.salt, event.dedup

@@ -1,6 +1,8 @@
 -- Stores counters, and the audit event of a refusal if there is one. Returns the counters that are asked for, as they are
 -- afterwards.
-CREATE FUNCTION adjust_counters_v1(call jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+CREATE FUNCTION adjust_counters_v1(call jsonb) RETURNS jsonb LANGUAGE plpgsql
+-- A plan from before the table grew must not read all of it.
+SET enable_seqscan = off AS $$
 BEGIN
     PERFORM write_counters_v1(call -> 'counters');
     IF call ? 'change' THEN

@@ -1,6 +1,7 @@
 -- Deletes an account with its sessions and codes, and queues a notice. Fails with the error US001 if the password has
 -- changed. Locks the user before it deletes the sessions in a later statement, so that a session that a login opens
--- meanwhile ends too. The audit event is recorded before the entries of the account are erased.
+-- meanwhile ends too. The lock also excludes transactions that insert references to the user, so that the row of a reset
+-- that is requested meanwhile stays. The audit event is recorded before the entries of the account are erased.
 CREATE FUNCTION delete_user_v1(call jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     of_user uuid := call ->> 'user_id';
@@ -12,7 +13,7 @@ BEGIN
     INSERT INTO mail_clients AS stored (client, rank) VALUES (call ->> 'client', now)
     ON CONFLICT (client) DO UPDATE SET rank = GREATEST(stored.rank + (call ->> 'rank_step')::bigint, excluded.rank)
     RETURNING rank INTO new_rank;
-    PERFORM 1 FROM users WHERE id = of_user AND credentials = (call ->> 'credentials')::bigint FOR NO KEY UPDATE;
+    PERFORM 1 FROM users WHERE id = of_user AND credentials = (call ->> 'credentials')::bigint FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'the password has changed' USING ERRCODE = 'US001';
     END IF;

@@ -202,8 +202,8 @@ pub(super) async fn log_out_everywhere(
     end_sessions(&call, tokens, Some(())).await
 }
 
-/// Ends the session of each token, or all sessions of their users. The cookies are cleared if they are of no use any more: the
-/// session has ended, or there is none.
+/// Ends the session of each token, or all sessions of their users. The cookies are cleared if they
+/// are of no use any more: the session has ended, or there is none.
 async fn end_sessions(
     call: &Call,
     tokens: Result<AccessTokens, Problem>,

@@ -13,6 +13,13 @@ macro_rules! lock_row {
         " FOR NO KEY UPDATE"
     };
 }
+/// Clause that locks the selected rows until the transaction ends, for rows that it deletes. It
+/// also waits for transactions that have inserted references to them.
+macro_rules! lock_row_for_deletion {
+    () => {
+        " FOR UPDATE"
+    };
+}
 /// Clause that protects the selected rows from deletion until the transaction ends, for rows that
 /// the transaction inserts references to.
 macro_rules! keep_row {
@@ -84,12 +91,14 @@ type Args = sqlx::postgres::PgArguments;
 /// through a proxy.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                      SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '1500ms'; \
-                     SET LOCAL idle_in_transaction_session_timeout = '10s'";
+                     SET LOCAL idle_in_transaction_session_timeout = '10s'; \
+                     SET LOCAL bytea_output = 'hex'";
 /// Statements that begin a transaction of a background task.
 const BEGIN_BACKGROUND: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
                                 SET LOCAL statement_timeout = '5s'; \
                                 SET LOCAL lock_timeout = '4s'; \
-                                SET LOCAL idle_in_transaction_session_timeout = '10s'";
+                                SET LOCAL idle_in_transaction_session_timeout = '10s'; \
+                                SET LOCAL bytea_output = 'hex'";
 /// Statements that begin a read-only transaction on a snapshot of the whole database, for long
 /// reads.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \

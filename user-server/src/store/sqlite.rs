@@ -17,6 +17,12 @@ macro_rules! lock_row {
         ""
     };
 }
+/// Clause that locks rows that are deleted: empty, since SQLite has one writer at a time.
+macro_rules! lock_row_for_deletion {
+    () => {
+        ""
+    };
+}
 /// Clause that protects the selected rows from deletion: empty, since SQLite has one writer at a
 /// time.
 macro_rules! keep_row {

@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::contract::fixture::{
     DAY, Db, NOW, at, change, change_address, guess, register, send_all, user,
 };
-use crate::contract::sweep;
+use crate::contract::{counters, sweep};
 use crate::support::{
     Changes, Pgbouncer, Postgres, Process, SECRET, TestServer, code_of, postgres, run_in,
 };
@@ -42,6 +42,28 @@ pub async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
 async fn the_tour_passes_on_postgres() {
     let Some(server) = postgres() else { return };
     tour::run(node(&server.database(), &[]).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_format_of_bytes_that_the_database_sets_does_not_matter() {
+    let Some(server) = postgres() else { return };
+    let direct = server.database();
+    let name = direct.rsplit('/').next().unwrap();
+    let escape = format!("ALTER DATABASE {name} SET bytea_output = 'escape'");
+    assert!(server.psql("postgres", &escape));
+    let options = PostgresOptions::parse(&direct, 2, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    let pooler = Pgbouncer::before(server);
+    let pooled = pooler.as_ref().map(|pooler| pooler.url(name));
+    for (url, pooler) in
+        std::iter::once((direct.clone(), false)).chain(pooled.map(|url| (url, true)))
+    {
+        let db: Db =
+            Arc::new(PostgresStore::open(&PostgresOptions::parse(&url, 2, pooler).unwrap()));
+        counters::a_charge_of_values_that_were_read_before_loses_nothing(&db).await;
+        db.close().await;
+        assert!(server.psql(name, "DELETE FROM counters"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -112,6 +112,8 @@ impl PostgresOptions {
             ("lock_timeout", lock_timeout),
             ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
             ("default_transaction_isolation", "read committed"),
+            // Rows that are read as JSON contain bytes.
+            ("bytea_output", "hex"),
         ])
     }
 }

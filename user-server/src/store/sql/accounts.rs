@@ -278,6 +278,7 @@ impl Accounts for SqlStore {
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
+        rows::lock_user_of(&mut tx, guess).await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else {
             return tx.undo(EmailConfirmation::Spent).await;
         };
@@ -381,6 +382,7 @@ impl Accounts for SqlStore {
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
+        rows::lock_user_of(&mut tx, guess).await?;
         let Some(row) = rows::spend(&mut tx, guess).await? else { return tx.undo(None).await };
         // The codes of the account were voided after the guess.
         let Some(user_id) = row.user_id else { return tx.undo(None).await };
@@ -407,7 +409,13 @@ impl Accounts for SqlStore {
         }
         let mut tx = self.begin(change).await?;
         let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
-        if !still_proved(&mut tx, user.id, user.credentials).await? {
+        let lock = concat!(
+            "SELECT created_at FROM users WHERE id = $1 AND credentials = $2",
+            lock_row_for_deletion!()
+        );
+        let lock = sqlx::query_as(lock).bind(user.id).bind(user.credentials);
+        let proved: Option<(i64,)> = tx.optional(lock).await?;
+        if proved.is_none() {
             return tx.undo(None).await;
         }
         let mut ended = rows::end_sessions(&mut tx, user.id, None, at).await?;

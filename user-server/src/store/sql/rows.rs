@@ -257,6 +257,18 @@ pub(super) async fn lock_user(tx: &mut Tx, user_id: Uuid) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Locks the user of the code that was guessed, if it has one. Whatever ends all sessions of a user
+/// locks the user before it voids the codes, so a code is spent in the same order.
+pub(super) async fn lock_user_of(tx: &mut Tx, guess: &Guess) -> Result<(), Fault> {
+    let lock = concat!(
+        "SELECT created_at FROM users
+         WHERE id = (SELECT user_id FROM verifications WHERE id = $1)",
+        lock_row!()
+    );
+    let _: Option<(i64,)> = tx.optional(sqlx::query_as(lock).bind(guess.verification_id)).await?;
+    Ok(())
+}
+
 /// Ends all sessions of a user, except the session `except` if it is given. Returns the ended
 /// sessions.
 pub(super) async fn end_sessions(

@@ -7,7 +7,7 @@ mod accounts;
 mod audit;
 mod changes;
 mod codes;
-mod counters;
+pub mod counters;
 pub mod fixture;
 mod idempotency;
 mod keys;
@@ -130,6 +130,7 @@ macro_rules! suite {
             keys::the_uses_of_a_key_are_counted,
             outbox::the_backlog_is_counted,
             races::writers_of_one_network_do_not_deadlock,
+            races::requests_for_one_account_do_not_deadlock,
         );
     };
     ($database:ident, $open:path; $($topic:ident::$test:ident,)*) => {

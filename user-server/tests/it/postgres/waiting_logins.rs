@@ -42,17 +42,7 @@ impl Waiting {
         change: impl Future<Output = Result<bool, Fault>> + Send + 'static,
     ) {
         let change = tokio::spawn(change);
-        let began = Instant::now();
-        loop {
-            let waiting = "SELECT COUNT(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
-                           WHERE NOT granted AND datname = current_database()";
-            let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&self.pool).await.unwrap();
-            if waiting > 0 {
-                break;
-            }
-            assert!(began.elapsed() < Duration::from_secs(3), "{method} does not wait");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until_waiting(&self.pool, method).await;
         self.login.commit().await.unwrap();
         assert!(change.await.unwrap().unwrap(), "{method} was refused");
         assert!(self.db.session(self.session_id).await.unwrap().is_none(), "{method}");
@@ -60,6 +50,84 @@ impl Waiting {
         let ended = Subject::Session(self.session_id);
         assert!(log.entries.iter().any(|entry| entry.subject == ended), "{method}");
     }
+}
+
+/// Waits until a transaction waits for a lock.
+async fn until_waiting(pool: &sqlx::PgPool, method: &str) {
+    let began = Instant::now();
+    loop {
+        let waiting = "SELECT COUNT(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+                       WHERE NOT granted AND datname = current_database()";
+        let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(pool).await.unwrap();
+        if waiting > 0 {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(3), "{method} does not wait");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A deletion must not remove the row of a reset that is requested meanwhile: the requester could
+/// tell that the address belonged to an account.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_that_is_requested_during_a_deletion_stays() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let options = PostgresOptions::parse(&url, 4, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    let db: Db = Arc::new(PostgresStore::open(&options));
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    for without_function in [false, true] {
+        if without_function {
+            sqlx::raw_sql(
+                "CREATE OR REPLACE FUNCTION delete_user_v1(call jsonb) RETURNS jsonb
+                 LANGUAGE plpgsql AS
+                 $$ BEGIN RAISE EXCEPTION 'not today' USING ERRCODE = 'US001'; END $$",
+            )
+            .execute(&pool)
+            .await
+            .unwrap();
+        }
+        let (ada, _) = user(&db, "ada").await;
+        let reset = request_reset(&db, "ada@example.org", NOW).await;
+        let mut request = pool.begin().await.unwrap();
+        let id = Uuid::new_v4();
+        for statement in [
+            "SELECT 1 FROM users WHERE id = $1 AND $2 <> id AND $3 <> id FOR KEY SHARE",
+            "INSERT INTO verifications SELECT (jsonb_populate_record(old, jsonb_build_object(
+                 'id', $2::uuid, 'user_id', $1::uuid))).* FROM verifications AS old WHERE id = $3",
+        ] {
+            let statement = sqlx::query(statement).bind(ada.id).bind(id).bind(reset);
+            statement.execute(&mut *request).await.unwrap();
+        }
+        let of = db.clone();
+        let deletion = tokio::spawn(async move { of.delete_user_at(&ada, NOW).await });
+        until_waiting(&pool, "delete_user").await;
+        request.commit().await.unwrap();
+        assert!(deletion.await.unwrap().unwrap().is_some());
+        for id in [reset, id] {
+            let guess = guess(&db, id, Purpose::PasswordReset, NOW).await;
+            assert!(guess.expired, "{without_function}: {guess:?}");
+        }
+    }
+    db.close().await;
+    pool.close().await;
+}
+
+/// The functions rely on statements that see what was committed while they waited for a lock.
+#[tokio::test]
+async fn the_functions_refuse_another_isolation_level() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    PostgresStore::migrate(&PostgresOptions::parse(&url, 2, false).unwrap()).await.unwrap();
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    for call in ["write_counters_v1('[]')", "record_change_v1('{}', '{}', '{}')"] {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(format!("{begin}; SELECT {call}; COMMIT")));
+        let error = refused.execute(&pool).await.unwrap_err().to_string();
+        assert!(error.contains("the isolation level is not read committed"), "{call}: {error}");
+    }
+    pool.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
