@@ -178,6 +178,8 @@ pub struct LogRead {
     pub entries: Vec<Revocation>,
     /// Time until which tokens may have been issued that an entry concerned which was deleted.
     pub erased: Timestamp,
+    /// Highest number of an entry in the log, or zero if there is none.
+    pub highest: i64,
 }
 
 /// Rate limit for refreshes of one session: at most `uses` within `window`, which begins with the
@@ -214,6 +216,9 @@ port! {
         /// Ends one session. Does nothing, and records no audit event, if the session has already
         /// ended.
         fn end_session(session_id: Uuid, change: Change) -> EndedSessions;
+        /// Appends a session that has no row to the revocation log. `at` is at least the time at
+        /// which its last token was issued.
+        fn revoke_session(session_id: Uuid, at: Timestamp, change: Change) -> EndedSessions;
         /// Ends all sessions of a user and voids the user's open codes. Records no audit event if
         /// there was no session.
         fn end_all_sessions(user_id: Uuid, change: Change) -> EndedSessions;

@@ -14,6 +14,8 @@ const JUMP: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct JumpDetector {
     last: Option<(Instant, Timestamp)>,
+    /// Time by which the wall clock has been set back since the last jump, in milliseconds.
+    behind: i64,
 }
 
 /// Jump of the wall clock.
@@ -27,13 +29,20 @@ pub(super) struct ClockJump {
 
 impl JumpDetector {
     /// Records a reading of both clocks. Returns the jump of the wall clock since the last reading,
-    /// or `None` if it has not jumped.
+    /// or `None` if it has not jumped. If it is set back in several small steps, their sum is a
+    /// jump.
     pub(super) fn record(&mut self, now: Timestamp, instant: Instant) -> Option<ClockJump> {
         let (last_instant, last) = self.last.replace((instant, now))?;
         let expected = last.plus(instant.saturating_duration_since(last_instant));
         let millis = now.0.saturating_sub(expected.0);
-        (u128::from(millis.unsigned_abs()) > JUMP.as_millis())
-            .then_some(ClockJump { millis, earlier: now.min(last) })
+        self.behind = self.behind.saturating_sub(millis).max(0);
+        let is_jump = |millis: i64| u128::from(millis.unsigned_abs()) > JUMP.as_millis();
+        let millis = if is_jump(millis) { millis } else { -self.behind };
+        if !is_jump(millis) {
+            return None;
+        }
+        self.behind = 0;
+        Some(ClockJump { millis, earlier: now.min(last) })
     }
 }
 
@@ -59,5 +68,19 @@ mod tests {
         assert_eq!(run(10..20, HOUR), [ClockJump { millis: HOUR, earlier: at(9) }]);
         assert_eq!(run(20..30, 0), [ClockJump { millis: -HOUR, earlier: at(20) }]);
         assert!(run(30..40, 1000).is_empty(), "a second is no jump");
+    }
+
+    #[test]
+    fn small_steps_back_add_up_to_a_jump() {
+        let (mut detector, began) = (JumpDetector::default(), Instant::now());
+        let mut read = |second: u64, offset: i64| {
+            let now = Timestamp(NOW.plus(Duration::from_secs(second)).0 + offset);
+            detector.record(now, began + Duration::from_secs(second)).map(|jump| jump.millis)
+        };
+        assert_eq!([read(0, 0), read(1, -600), read(2, -1_200)], [None, None, Some(-1_200)]);
+        assert_eq!([read(3, -1_800), read(4, -2_400)], [None, Some(-1_200)]);
+        // A step forward makes up for one back, and is not kept for later ones.
+        assert_eq!([read(5, -3_000), read(6, -2_000), read(7, -2_900)], [None; 3]);
+        assert_eq!([read(8, -3_001)], [Some(-1_001)]);
     }
 }

@@ -1,6 +1,8 @@
 //! Ending of sessions: at logout, by the user from another session, and after too many wrong
 //! passwords.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -8,7 +10,7 @@ use super::Tokens;
 use super::refresh::RefreshToken;
 use super::rotation::{Superseded, end_stolen, judge};
 use crate::domain::{
-    AuditEvent, AuditKind, Change, ChangeContext, EndedSessions, RecordedOutcome, Refusal,
+    AuditEvent, AuditKind, Change, ChangeContext, EndedSessions, Failure, RecordedOutcome, Refusal,
     RequestContext, Timestamp, UseCaseResult,
 };
 use crate::throttle::{Budget, Payer};
@@ -31,12 +33,19 @@ impl Tokens {
         let now = self.clock.now();
         // A logout from a session that has ended writes nothing. The revocations in memory do not
         // decide, since the database may have lost the end of the session in a failover.
-        let (session_id, user_id) = match RefreshToken::read(token, &self.keys) {
-            Some(token) => self.owner_of_refresh(&token, context, now).await?,
+        let (session_id, user_id, accepted) = match RefreshToken::read(token, &self.keys) {
+            Some(token) => {
+                let (session_id, user_id) = self.owner_of_refresh(&token, context, now).await?;
+                (session_id, user_id, None)
+            }
             None => self.read_for_logout(token, all, now)?,
         };
         if all {
-            self.session_exists(session_id, context).await?;
+            let found = self.session_exists(session_id, context).await;
+            if let Err(Failure::Refused(Refusal::SessionRevoked)) = found {
+                self.end_lost_session((session_id, user_id), accepted, context).await?;
+            }
+            found?;
         }
         let lookup = self.throttle.unknown_ids.charge(context.network, Instant::now())?;
         let outcome = RecordedOutcome::at(now);
@@ -51,6 +60,7 @@ impl Tokens {
         };
         self.publish_ended(&ended, now).await;
         if ended.sessions == 0 {
+            self.end_lost_session((session_id, user_id), accepted, context).await?;
             return Err(Refusal::SessionRevoked.into());
         }
         self.throttle.unknown_ids.refund(context.network, lookup, Instant::now());
@@ -70,17 +80,42 @@ impl Tokens {
         if RefreshToken::read(token, &self.keys).is_some() {
             return self.check_refresh(token, context).await;
         }
-        let (session_id, _) = self.read_for_logout(token, all, self.clock.now())?;
-        self.session_exists(session_id, context).await.map(drop)
+        let (session_id, _, accepted) = self.read_for_logout(token, all, self.clock.now())?;
+        match self.session_exists(session_id, context).await {
+            Err(Failure::Refused(Refusal::SessionRevoked)) if accepted.is_some() => Ok(()),
+            found => found.map(drop),
+        }
     }
 
-    /// Returns the session id and the user id of an access token that is presented for a logout.
+    /// Revokes a session that has no row, although its access token is accepted: a failover has
+    /// lost the row of an answered login, or it was deleted by a clock that was ahead. `accepted`
+    /// is the time of the token, and `None` if it is not accepted anyway.
+    async fn end_lost_session(
+        &self,
+        (session_id, user_id): (Uuid, Uuid),
+        accepted: Option<Timestamp>,
+        context: &RequestContext,
+    ) -> UseCaseResult<()> {
+        let Some(issued) = accepted else { return Ok(()) };
+        let now = self.clock.now();
+        let event = AuditEvent::of(AuditKind::LoggedOut, user_id).session(session_id);
+        // The request is refused, so it completes no idempotency key.
+        let context = ChangeContext { claim: None, ..context.at(now) };
+        let event = event.detail("a session that has no row");
+        let change = Change::new(context, event, RecordedOutcome::at(now));
+        let ended = self.sessions.revoke_session(session_id, now.max(issued), change).await?;
+        self.publish_ended(&ended, now).await;
+        Ok(())
+    }
+
+    /// Returns the session id and the user id of an access token that is presented for a logout,
+    /// and, if this node accepts the token, the end of the second in which it was issued.
     fn read_for_logout(
         &self,
         token: &[u8],
         all: bool,
         now: Timestamp,
-    ) -> UseCaseResult<(Uuid, Uuid)> {
+    ) -> UseCaseResult<(Uuid, Uuid, Option<Timestamp>)> {
         let claims = self.access.read(token)?;
         if all && now.seconds() >= claims.expires_at {
             return Err(Refusal::TokenExpired.into());
@@ -88,7 +123,11 @@ impl Tokens {
         if self.revocations.all_revoked_since(claims.issued_at) {
             return Err(Refusal::SessionRevoked.into());
         }
-        Ok((claims.session_id, claims.user_id))
+        let is_accepted = now.seconds() < claims.expires_at
+            && !self.revocations.contains_any([claims.session_id, claims.user_id]);
+        let issued = Duration::from_secs(claims.issued_at.saturating_add(1));
+        let accepted = is_accepted.then(|| Timestamp(0).plus(issued));
+        Ok((claims.session_id, claims.user_id, accepted))
     }
 
     /// Returns the session id and the user id of a refresh token that is still valid.

@@ -32,7 +32,7 @@ impl LogMarks {
 
     /// Records a read that began at `started`, and the highest number of an entry that it found.
     pub(super) fn record(&mut self, started: Instant, highest: i64) {
-        let known = self.reads.back().map_or(0, |(_, highest)| *highest);
+        let known = self.highest();
         match self.reads.back() {
             Some((last, _)) if started.saturating_duration_since(*last) < STEP => {}
             _ => self.reads.push_back((started, highest.max(known))),
@@ -68,6 +68,11 @@ impl LogMarks {
     /// Returns the numbers of the entries that may yet be committed.
     pub(super) fn missing(&self) -> Vec<i64> {
         self.missing.keys().copied().collect()
+    }
+
+    /// Returns the highest number that a stored read found, or zero if there is none.
+    pub(super) fn highest(&self) -> i64 {
+        self.reads.back().map_or(0, |(_, highest)| *highest)
     }
 
     /// Returns the highest number that the first stored read found, or zero if there is none.

@@ -365,16 +365,19 @@ impl Tokens {
         idempotency_key: Option<Uuid>,
         now: Timestamp,
     ) -> UseCaseResult<TokenPair> {
-        // Derived from stored values, so that a repeated refresh returns the same bytes.
+        // Derived from stored values, so that a repeated refresh returns the same bytes. The access
+        // token is not issued later either: an entry of the revocation log has the stored time.
+        let issued_at = now.min(session.rotated_at);
         let session_end = session.created_at.plus(self.policy.session_life);
         let refresh_end = session.rotated_at.plus(self.policy.session_idle).min(session_end);
-        let access_end = now.plus(self.policy.access_life).min(session_end);
+        let access_end = issued_at.plus(self.policy.access_life).min(session_end);
         let token = RefreshToken {
             session_id: session.id,
             counter: session.counter,
             expires_at: refresh_end.seconds(),
         };
-        let access_token = self.access.issue(session, kid, idempotency_key, now, access_end)?;
+        let access_token =
+            self.access.issue(session, kid, idempotency_key, issued_at, access_end)?;
         let key = self.keys.find(&session.kid).ok_or(Refusal::InvalidToken)?;
         Ok(TokenPair {
             user_id: session.user_id,

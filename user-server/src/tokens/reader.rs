@@ -26,6 +26,13 @@ const RECENT: Duration = Duration::from_secs(2);
 /// Minimum pause between two reads after wakeups. If many sessions end, one read covers many.
 const WAKEUP_PAUSE: Duration = Duration::from_millis(10);
 
+/// Numbers of the entries of the log, compared with those of the reads before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    Continued,
+    Restarted,
+}
+
 /// Adds to the revocations of this node what other nodes and operators have written to the
 /// database.
 pub struct RevocationReader {
@@ -54,7 +61,7 @@ impl RevocationReader {
     /// If the revocation log or the retired keys cannot be read.
     pub async fn load(&self, now: Timestamp) -> Result<(), Fault> {
         let changed_since = now.minus(RETENTION);
-        self.read(LogPart::all(), changed_since, now, LOAD_TIMEOUT).await
+        self.read(LogPart::all(), changed_since, now, LOAD_TIMEOUT).await.map(drop)
     }
 
     /// Reads periodically, and immediately after a wakeup, forever.
@@ -104,22 +111,25 @@ impl RevocationReader {
         }
     }
 
-    /// Reads what was written since the last successful read.
+    /// Reads what was written since the last successful read, and all of the log if its numbers
+    /// have begun again.
     async fn catch_up(&self, now: Timestamp) -> Result<(), Fault> {
         let instant = Instant::now();
         // An entry that the last read did not find was numbered at most this long before.
         let since_last = OVERLAP.saturating_add(self.revocations.age(instant));
         let since = now.minus(since_last.min(RETENTION));
         // By its number, since the time of an entry may be wrong. By its time as well, since the
-        // numbers begin again at a lower one when a standby of the database takes over that lacks
-        // the last transactions.
+        // numbers may have begun again and passed the last one before this read.
         let part = LogPart {
             after: self.revocations.last_read(instant, since_last),
             since,
             until: now.plus(OVERLAP),
             numbers: self.revocations.missing(),
         };
-        self.read(part, since, now, READ_TIMEOUT).await
+        match self.read(part, since, now, READ_TIMEOUT).await? {
+            Numbers::Continued => Ok(()),
+            Numbers::Restarted => self.load(now).await,
+        }
     }
 
     /// Reads the ended sessions and users of the last seconds, after a wakeup.
@@ -141,7 +151,7 @@ impl RevocationReader {
         changed_since: Timestamp,
         now: Timestamp,
         timeout: Duration,
-    ) -> Result<(), Fault> {
+    ) -> Result<Numbers, Fault> {
         let started = Instant::now();
         let read = async {
             let log = self.log.revocations(&part).await?;
@@ -156,10 +166,13 @@ impl RevocationReader {
             self.revocations.add_update(user_id, version, now);
         }
         self.revocations.add_retired(&retire_all(retired?, &self.keys));
+        if self.revocations.restart_below(log.highest) && part != LogPart::all() {
+            return Ok(Numbers::Restarted);
+        }
         // After the entries are added, so that nobody takes the set for more recent than it is.
         let found: Vec<i64> = log.entries.iter().map(|entry| entry.seq).collect();
         self.revocations.set_read(started, part.after, &found);
-        Ok(())
+        Ok(Numbers::Continued)
     }
 }
 

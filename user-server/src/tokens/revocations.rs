@@ -272,6 +272,18 @@ impl Revocations {
         self.reads().missing()
     }
 
+    /// Forgets which numbers were read if the log ends below the highest of them. Returns true in
+    /// that case: the numbers begin again at a lower one when a standby of the database takes over
+    /// that lacks the last transactions, and all of the log has to be read.
+    pub(super) fn restart_below(&self, highest: i64) -> bool {
+        let mut reads = self.reads();
+        let is_restarted = highest < reads.highest();
+        if is_restarted {
+            *reads = LogMarks::new(RETENTION);
+        }
+        is_restarted
+    }
+
     /// Declares that the set contains what the database contained at `started`, or more. `found`
     /// are the numbers of the entries that the read found, which include all after the number
     /// `after`.

@@ -155,6 +155,19 @@ impl Sessions for SqlStore {
         Ok(ended)
     }
 
+    async fn revoke_session(
+        &self,
+        session_id: Uuid,
+        at: Timestamp,
+        change: Change,
+    ) -> Result<EndedSessions, Fault> {
+        let mut tx = self.begin(change).await?;
+        let subject = Subject::Session(session_id);
+        rows::revoke(&mut tx, subject, at).await?;
+        tx.commit().await?;
+        Ok(EndedSessions { subjects: vec![subject], issued_until: at, ..EndedSessions::default() })
+    }
+
     async fn end_all_sessions(
         &self,
         user_id: Uuid,
@@ -192,9 +205,9 @@ impl RevocationLog for SqlStore {
         let mut rows: Vec<(i64, Uuid, Option<i16>, i64)> = tx.all(select).await?;
         rows.extend(super::super::late_revocations(&mut tx, &part.numbers).await?);
         // Afterwards: an entry that is deleted in between is either found or marked.
-        let (erased, is_standby): (i64, i64) = tx
+        let (erased, highest, is_standby): (i64, i64, i64) = tx
             .one(sqlx::query_as(concat!(
-                "SELECT COALESCE(MAX(at), 0), ",
+                "SELECT COALESCE(MAX(at), 0), (SELECT COALESCE(MAX(seq), 0) FROM revocations), ",
                 is_standby!(),
                 " FROM erased_revocations WHERE id = 1"
             )))
@@ -210,7 +223,7 @@ impl RevocationLog for SqlStore {
             Revocation { seq, subject, at: Timestamp(at) }
         };
         let entries = rows.into_iter().map(entry).collect();
-        Ok(LogRead { entries, erased: Timestamp(erased) })
+        Ok(LogRead { entries, erased: Timestamp(erased), highest })
     }
 
     async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {

@@ -1,5 +1,5 @@
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
@@ -20,6 +20,7 @@ struct Database {
     retired: Mutex<Option<Vec<RetiredKey>>>,
     erased: Mutex<Timestamp>,
     is_down: AtomicBool,
+    highest: AtomicI64,
 }
 
 impl Database {
@@ -38,6 +39,7 @@ impl Database {
             retired: Mutex::new(Some(Vec::new())),
             erased,
             is_down: AtomicBool::new(false),
+            highest: AtomicI64::new(i64::MAX),
         })
     }
 }
@@ -59,7 +61,8 @@ impl RevocationLog for Database {
                 || part.numbers.contains(&entry.seq)
         };
         let entries = entry.into_iter().filter(is_in).collect();
-        Ok(LogRead { entries, erased: *self.erased.lock().unwrap() })
+        let highest = self.highest.load(Ordering::Relaxed).max(entry.map_or(0, |entry| entry.seq));
+        Ok(LogRead { entries, erased: *self.erased.lock().unwrap(), highest })
     }
 
     async fn mark_erased(&self, until: Timestamp) -> Result<(), Fault> {
@@ -235,6 +238,26 @@ async fn an_entry_that_commits_much_later_than_a_later_one_is_read() {
     }
     reader.catch_up(NOW).await.unwrap();
     assert!(set.contains_any([entry.subject.id()]));
+}
+
+/// After a failover, an entry has a lower number than known ones, and a time that no other read
+/// covers.
+#[tokio::test]
+async fn the_log_is_read_again_when_its_numbers_begin_again() {
+    let entry = ended(NOW.plus(RETENTION));
+    let database = Database::new(entry);
+    let reader = reader(last_read(Duration::ZERO), database.clone());
+    let set = reader.revocations.clone();
+    set.set_read(Instant::now() - 2 * OVERLAP, 99, &[100]);
+    reader.catch_up(NOW).await.unwrap();
+    assert!(!set.contains_any([entry.subject.id()]));
+    database.highest.store(0, Ordering::Relaxed);
+    reader.catch_up(NOW).await.unwrap();
+    assert!(set.contains_any([entry.subject.id()]));
+    assert_eq!(
+        (set.last_read(Instant::now(), Duration::ZERO), set.last_expired(Instant::now())),
+        (1, 0)
+    );
 }
 
 /// The whole log is read again after a jump of the clock, also if that fails at first.

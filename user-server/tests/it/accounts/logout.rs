@@ -85,6 +85,41 @@ async fn a_session_that_the_database_has_again_is_ended_again() {
     server.stop().await;
 }
 
+/// A failover can lose the session of an answered login. Its access token is accepted until a
+/// logout, also with an idempotency key, and on another node.
+#[tokio::test]
+async fn a_session_that_the_database_has_lost_can_be_ended() {
+    let Some(database) = postgres() else { return };
+    let url = database.database();
+    let (server, other) = (node(&url, &[]).await, node(&url, &[]).await);
+    let (client, elsewhere) = (server.client(), other.client());
+    let name = url.rsplit('/').next().unwrap();
+    let ada = server.account(&client, "ada").await;
+    for number in 0..4 {
+        let session = server.login(&client, "ada").await;
+        let token = session.access_token.expose_str().unwrap();
+        assert!(database.psql(name, "DELETE FROM sessions"));
+        assert_eq!(check(&client, token).await, None);
+        let idempotency_key = (number > 1).then_some(IdempotencyKey([number; 16]));
+        let common = Common { idempotency_key, ..Common::default() };
+        let request = if number % 2 == 0 { logout(token) } else { logout_all(token) };
+        for _ in 0..3 {
+            let refused = client.call_with(request.clone(), common.clone()).await;
+            assert_eq!(refused.unwrap_err().code(), Some(ErrorCode::SESSION_REVOKED), "{number}");
+        }
+        assert_eq!(check(&client, token).await, Some(ErrorCode::SESSION_REVOKED), "{number}");
+        let entries =
+            format!("DO 'BEGIN ASSERT (SELECT COUNT(*) = {} FROM revocations); END'", number + 1);
+        assert!(database.psql(name, &entries), "one entry for each");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(check(&elsewhere, token).await, Some(ErrorCode::SESSION_REVOKED), "{number}");
+    }
+    assert_eq!(check(&client, &ada.access()).await, None, "its own session was not named");
+    for server in [server, other] {
+        server.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_logout_of_all_sessions_voids_the_open_codes() {
     let server = TestServer::start().await;
