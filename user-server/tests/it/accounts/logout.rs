@@ -91,10 +91,13 @@ async fn a_session_that_the_database_has_again_is_ended_again() {
 async fn a_session_that_the_database_has_lost_can_be_ended() {
     let Some(database) = postgres() else { return };
     let url = database.database();
-    let (server, other) = (node(&url, &[]).await, node(&url, &[]).await);
-    let (client, elsewhere) = (server.client(), other.client());
-    let name = url.rsplit('/').next().unwrap();
+    let server = node(&url, &[]).await;
+    let client = server.client();
+    // Before the other node starts, which would write some of the emails to its own folder.
     let ada = server.account(&client, "ada").await;
+    let other = node(&url, &[]).await;
+    let elsewhere = other.client();
+    let name = url.rsplit('/').next().unwrap();
     for number in 0..4 {
         let session = server.login(&client, "ada").await;
         let token = session.access_token.expose_str().unwrap();
