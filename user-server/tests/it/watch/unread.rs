@@ -92,7 +92,7 @@ async fn replies_that_nobody_reads_cost_little_memory() {
         let (growth, slowest) = flood(&server, peer, connections, &batch(&request)).await;
         eprintln!("{name}: {growth} KiB, ping {slowest:?}");
         assert!(growth <= max_mib * 1024, "{name}: the memory grew by {growth} KiB");
-        assert!(slowest < Duration::from_secs(3), "{name}: a ping took {slowest:?}");
+        assert!(slowest < Duration::from_secs(10), "{name}: a ping took {slowest:?}");
     }
     server.kill().await;
 }
