@@ -8,7 +8,6 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{SqlitePool, SqlitePool as ConnectionPool};
 use uuid::Uuid;
 
-use super::SchemaState;
 use crate::domain::{Fault, PoolUse, Timestamp, UserKey};
 
 /// Clause that locks the selected rows: empty, since SQLite has one writer at a time.
@@ -93,7 +92,7 @@ impl SqliteStore {
     /// Opens the database at `path`, creates it if it does not exist, and migrates its schema.
     ///
     /// # Errors
-    /// Fails if the file cannot be opened, is not a database, or has the schema of a later version.
+    /// Fails if the file cannot be opened, is not a database, or cannot be migrated.
     pub async fn open(path: &Path) -> Result<Self, Fault> {
         make_private(path)
             .map_err(|error| Fault::Unavailable(format!("{}: {error}", path.display())))?;
@@ -128,19 +127,11 @@ impl SqliteStore {
     /// does both.
     ///
     /// # Errors
-    /// Fails if the file cannot be opened, or has another schema version than this binary.
+    /// Fails if the file cannot be opened, or lacks a migration of this binary.
     pub async fn attach(path: &Path) -> Result<Self, Fault> {
         let options = options(path);
         let writer = pool(1).connect_with(options.clone()).await.map_err(sql::fault)?;
-        let schema = schema::state(&writer).await?;
-        schema.require()?;
-        if schema.version > schema.needed {
-            let SchemaState { version, needed, .. } = schema;
-            return Err(Fault::Unavailable(format!(
-                "schema {version} is of a later version, this one knows {needed}: use the version \
-                 that the server runs"
-            )));
-        }
+        schema::state(&writer).await?.require()?;
         Ok(Self::over(writer, options, path))
     }
 

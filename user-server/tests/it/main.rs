@@ -43,6 +43,7 @@ mod tls;
 mod token_oracle;
 mod tokens;
 mod tour;
+mod upgrades;
 mod user_import;
 mod vectors;
 mod verifiers;

@@ -179,15 +179,6 @@ impl SqliteStore {
         write_checksum(part, Checksum::default()).map_err(at)?;
         let mut database = single_file(part).connect().await?;
         verify(&mut database, copy).await?;
-        let newest = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE success";
-        let (schema,): (i64,) = sqlx::query_as(newest).fetch_one(&mut database).await?;
-        if schema > Self::newest_schema() {
-            let newest = Self::newest_schema();
-            let why = format!(
-                "it has schema version {schema}, but this program knows only up to {newest}"
-            );
-            return Err(BackupError::Unusable(copy.to_owned(), why));
-        }
         let (secret,): (Option<Vec<u8>>,) =
             sqlx::query_as("SELECT secret FROM backup").fetch_one(&mut database).await?;
         // The secret is moved to its file; `secure_delete` overwrites it here.

@@ -59,19 +59,17 @@ impl SqliteStore {
     }
 }
 
-/// Applies the pending migrations.
+/// Applies the pending migrations. Those of a later version are left in place: a schema only grows,
+/// so the previous version can start again after an upgrade.
 pub(super) async fn migrate(writer: &SqlitePool) -> Result<(), Fault> {
     use sqlx::migrate::MigrateError;
-    match sqlx::migrate!("../migrations/sqlite").run(writer).await {
+    let mut migrator = sqlx::migrate!("../migrations/sqlite");
+    migrator.set_ignore_missing(true);
+    match migrator.run(writer).await {
         Ok(()) => Ok(()),
         Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
             Err(sql::fault(error))
         }
-        Err(MigrateError::VersionMissing(version)) => Err(Fault::Unavailable(format!(
-            "schema {version} is of a later version, this one knows {}: use the version that \
-             wrote it",
-            SqliteStore::newest_schema()
-        ))),
         Err(error) => Err(Fault::Internal(format!("migration: {error}"))),
     }
 }

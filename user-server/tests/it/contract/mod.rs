@@ -154,13 +154,23 @@ async fn sqlite_store() -> Option<Database> {
     Some(Database { store: Arc::new(store), _guard: Box::new(folder) })
 }
 
+/// Opens a database that a later version of the server has migrated to its own schema.
+async fn sqlite_ahead_store() -> Option<Database> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users.db");
+    SqliteStore::migrate(&path).await.unwrap();
+    crate::upgrades::later_schema::expand(&path).await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    Some(Database { store: Arc::new(store), _guard: Box::new(folder) })
+}
+
 async fn postgres_store() -> Option<Database> {
     let options = PostgresOptions::parse(&postgres()?.database(), 8, false).unwrap();
     PostgresStore::migrate(&options).await.unwrap();
     Some(Database { store: Arc::new(PostgresStore::open(&options)), _guard: Box::new(()) })
 }
 
-/// Opens a database that a later version of the server has migrated to its own schema.
+/// Like [`sqlite_ahead_store`].
 async fn postgres_ahead_store() -> Option<Database> {
     let options = PostgresOptions::parse(&url_of_a_later_version().await?, 8, false).unwrap();
     PostgresStore::migrate(&options).await.unwrap();
@@ -168,5 +178,6 @@ async fn postgres_ahead_store() -> Option<Database> {
 }
 
 suite!(sqlite, super::sqlite_store);
+suite!(sqlite_ahead, super::sqlite_ahead_store);
 suite!(postgres, super::postgres_store);
 suite!(postgres_ahead, super::postgres_ahead_store);
