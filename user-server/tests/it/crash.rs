@@ -67,7 +67,7 @@ async fn a_registration_survives_a_kill_between_any_two_steps() {
 
 /// Waits until every row is sealed, and panics unless each answered change has exactly one row in
 /// the audit log.
-async fn assert_audited(store: &dyn Store, users: &[SimulatedUser]) {
+pub async fn assert_audited(store: &dyn Store, users: &[SimulatedUser]) {
     let began = Instant::now();
     while store.unsealed().await.unwrap().rows > 0 {
         assert!(began.elapsed() < Duration::from_secs(60), "unsealed rows remain");

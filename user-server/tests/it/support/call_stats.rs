@@ -19,6 +19,8 @@ pub struct CallStats(Mutex<Phases>);
 #[derive(Default)]
 struct Phases {
     names: Vec<&'static str>,
+    /// Number of the current phase, from 1; 0 before the first.
+    current: usize,
     rows: BTreeMap<(usize, &'static str), Row>,
 }
 
@@ -29,14 +31,18 @@ struct Row {
 }
 
 impl CallStats {
-    /// Begins the next phase.
+    /// Begins the next phase, or an earlier one again.
     pub fn phase(&self, name: &'static str) {
-        self.0.lock().unwrap().names.push(name);
+        let mut phases = self.0.lock().unwrap();
+        let known = phases.names.iter().position(|known| *known == name);
+        phases.current = 1 + known.unwrap_or(phases.names.len());
+        if known.is_none() {
+            phases.names.push(name);
+        }
     }
 
-    /// Returns the number of the current phase, from 1; 0 before the first.
     fn current(&self) -> usize {
-        self.0.lock().unwrap().names.len()
+        self.0.lock().unwrap().current
     }
 
     /// Makes a call, and records its answer.
@@ -50,7 +56,7 @@ impl CallStats {
         let result = client.call_with(request, common).await;
         let latency = began.elapsed();
         let mut phases = self.0.lock().unwrap();
-        if phase == 1 && phases.names.len() > 1 {
+        if phase == 1 && phases.current > 1 {
             phase = 2;
         }
         let row = phases.rows.entry((phase, M::NAME)).or_default();

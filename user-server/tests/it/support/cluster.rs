@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::postgres::{free_port, left_out};
-use super::{EmailFolder, Postgres, Process, Redis, Site, TEST_TIMEOUT};
+use super::{EmailFolder, Postgres, Process, Redis, Site, TEST_TIMEOUT, executable};
 
 pub const NODES: usize = 3;
 pub const SECRET: &str = "a secret of more than thirty-two bytes, the same on all nodes";
@@ -45,6 +45,12 @@ impl Cluster {
     /// Starts all nodes at once on an empty database of this server, with additional settings.
     /// Returns `None` if HAProxy is not installed.
     pub async fn on(database: &Postgres, settings: &[(&str, &str)]) -> Option<Self> {
+        Self::of(&executable(), database.database(), settings).await
+    }
+
+    /// Like [`Cluster::on`], with nodes that run this build of the server on a database, given by
+    /// its URL.
+    pub async fn of(program: &Path, database: String, settings: &[(&str, &str)]) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let emails = folder.path().join("mails");
         std::fs::create_dir(&emails).unwrap();
@@ -55,7 +61,7 @@ impl Cluster {
             common.push(("MAIL_DIR", mail_dir));
         }
         let given = common.iter().chain(settings);
-        let mut settings = vec![("PostgreSQL".to_owned(), database.database())];
+        let mut settings = vec![("PostgreSQL".to_owned(), database)];
         settings.extend(given.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let haproxy = ["/usr/sbin/haproxy", "/usr/bin/haproxy"]
             .into_iter()
@@ -69,7 +75,7 @@ impl Cluster {
         settings.extend(redis.iter().map(|redis| ("REDIS_URL".to_owned(), redis.url())));
         let nodes: Vec<Node> = std::thread::scope(|scope| {
             let starts: Vec<_> =
-                (0..NODES).map(|_| scope.spawn(|| Node::start(&settings))).collect();
+                (0..NODES).map(|_| scope.spawn(|| Node::start(program, &settings))).collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
@@ -94,9 +100,14 @@ impl Cluster {
 
     /// Restarts a node that has ended, and waits until the load balancer uses it.
     pub async fn start(&mut self, node: usize) {
+        self.start_program(node, &executable()).await;
+    }
+
+    /// Like [`Cluster::start`], with any build of the server.
+    pub async fn start_program(&mut self, node: usize, program: &Path) {
         let settings = self.settings.clone();
         let node = &mut self.nodes[node];
-        node.restart(&settings);
+        node.restart(program, &settings);
         tokio::time::sleep(Duration::from_millis(1500)).await;
     }
 
@@ -140,18 +151,18 @@ impl Cluster {
 }
 
 impl Node {
-    fn start(settings: &[(String, String)]) -> Self {
-        let process =
-            start_in(tempfile::tempdir().unwrap(), settings, &[("METRICS_ADDR", "127.0.0.1:0")]);
+    fn start(program: &Path, settings: &[(String, String)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let process = start_in(program, folder, settings, &[("METRICS_ADDR", "127.0.0.1:0")]);
         let (address, monitor) = (process.address, process.monitor());
         Self { process: Some(process), folder: None, address, monitor }
     }
 
-    fn restart(&mut self, settings: &[(String, String)]) {
+    fn restart(&mut self, program: &Path, settings: &[(String, String)]) {
         let (port, monitor) = (self.address.port().to_string(), self.monitor.to_string());
         let folder = self.folder.take().unwrap();
-        self.process =
-            Some(start_in(folder, settings, &[("METRICS_ADDR", &monitor), ("TCP_PORT", &port)]));
+        let addresses = [("METRICS_ADDR", monitor.as_str()), ("TCP_PORT", port.as_str())];
+        self.process = Some(start_in(program, folder, settings, &addresses));
     }
 
     fn process(&self) -> &Process {
@@ -159,11 +170,16 @@ impl Node {
     }
 }
 
-fn start_in(folder: TempDir, settings: &[(String, String)], extra: &[(&str, &str)]) -> Process {
+fn start_in(
+    program: &Path,
+    folder: TempDir,
+    settings: &[(String, String)],
+    extra: &[(&str, &str)],
+) -> Process {
     let mut all: Vec<(&str, &str)> =
         settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     all.extend_from_slice(extra);
-    Process::start_in(folder, &all)
+    Process::start_program(program, folder, &all)
 }
 
 impl LoadBalancer {

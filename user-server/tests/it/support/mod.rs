@@ -30,7 +30,9 @@ pub use pg_proxy::PgProxy;
 pub use postgres::{
     POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, left_out, postgres, postgres_is_installed,
 };
-pub use process::{Process, RunOutput, run_in, run_with_bytes, run_with_input};
+pub use process::{
+    Process, RunOutput, executable, run_in, run_program, run_with_bytes, run_with_input,
+};
 pub use proxy::Proxy;
 pub use redis::Redis;
 pub use requests::*;

@@ -32,7 +32,7 @@ pub struct Memory {
 
 /// Returns the path of the server: that of this build, or of the build in the variable
 /// `TEST_SERVER`, so that a release build can be measured.
-fn executable() -> PathBuf {
+pub fn executable() -> PathBuf {
     let built = || env!("CARGO_BIN_EXE_user-server").into();
     std::env::var_os("TEST_SERVER").map_or_else(built, PathBuf::from)
 }
@@ -40,8 +40,13 @@ fn executable() -> PathBuf {
 /// Returns a command that runs the executable in a folder with these variables only. `shell` is a
 /// prefix for the shell, such as `ulimit -f 8;`.
 fn command(shell: &str, folder: &Path, settings: &[(&str, &str)]) -> Command {
+    command_of(&executable(), shell, folder, settings)
+}
+
+/// Like [`command`], for any build of the server.
+fn command_of(program: &Path, shell: &str, folder: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new("sh");
-    command.args(["-c", &format!("{shell} exec \"$0\"")]).arg(executable());
+    command.args(["-c", &format!("{shell} exec \"$0\"")]).arg(program);
     command.current_dir(folder).stdin(Stdio::null()).env_clear();
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.envs(settings.iter().copied());
@@ -61,12 +66,22 @@ impl Process {
 
     /// Like [`Process::start_in`], with a prefix for the shell.
     pub fn start_under(shell: &str, folder: TempDir, settings: &[(&str, &str)]) -> Self {
+        Self::spawn(&executable(), shell, folder, settings)
+    }
+
+    /// Like [`Process::start_in`], for any build of the server.
+    pub fn start_program(program: &Path, folder: TempDir, settings: &[(&str, &str)]) -> Self {
+        Self::spawn(program, "", folder, settings)
+    }
+
+    fn spawn(program: &Path, shell: &str, folder: TempDir, settings: &[(&str, &str)]) -> Self {
         let file = |name| {
             File::options().create(true).append(true).open(folder.path().join(name)).unwrap()
         };
         let printed_before = read(&folder, "out").len();
         let began = Instant::now();
-        let child = command(shell, folder.path(), &[("TCP_PORT", "0"), ("DRAIN_DELAY", "0")])
+        let defaults = [("TCP_PORT", "0"), ("DRAIN_DELAY", "0")];
+        let child = command_of(program, shell, folder.path(), &defaults)
             .envs(settings.iter().copied())
             .stdout(file("out"))
             .stderr(file("log"))
@@ -211,6 +226,16 @@ pub struct RunOutput {
 /// Runs the executable until it ends.
 pub fn run_in(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> RunOutput {
     run(command("exec \"$0\" \"$@\";", folder, settings).args(arguments))
+}
+
+/// Like [`run_in`], for any build of the server.
+pub fn run_program(
+    program: &Path,
+    folder: &Path,
+    arguments: &[&str],
+    settings: &[(&str, &str)],
+) -> RunOutput {
+    run(command_of(program, "exec \"$0\" \"$@\";", folder, settings).args(arguments))
 }
 
 /// Like [`run_in`], with standard input.

@@ -57,8 +57,16 @@ impl TestServer {
 
     /// Like [`TestServer::start_with`], in a folder that an earlier server may have used.
     pub async fn start_in(folder: TempDir, settings: &[(&str, &str)]) -> Self {
+        Self::start_at(folder, settings, Arc::default()).await
+    }
+
+    /// Like [`TestServer::start_in`], with a clock that may show another time.
+    pub async fn start_at(
+        folder: TempDir,
+        settings: &[(&str, &str)],
+        clock: Arc<ShiftedClock>,
+    ) -> Self {
         let config = config(folder.path(), settings);
-        let clock = Arc::new(ShiftedClock::default());
         let service = start(&config, clock.clone()).await;
         let site = Site {
             address: service.address(),
