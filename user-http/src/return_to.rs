@@ -4,7 +4,8 @@
 use axum::http::HeaderValue;
 use axum::http::uri::Authority;
 
-/// Maximum length of a target in bytes.
+/// Maximum length in bytes of a target, and of a redirect with it, as they are sent: nginx reads a
+/// head of a reply into a buffer of 4 KiB.
 const MAX_LENGTH: usize = 2048;
 /// Path of the route that refreshes a session and redirects back.
 pub(crate) const REFRESH_PATH: &str = "/auth/refresh";
@@ -33,8 +34,8 @@ impl ReturnHosts {
     }
 
     /// Returns the target of a redirect that a request asks for, or `None` if it is neither a path
-    /// on this host nor `https` on one of these hosts. Characters other than visible ASCII are
-    /// percent-encoded.
+    /// on this host nor `https` on one of these hosts, or is too long. Characters other than visible
+    /// ASCII are percent-encoded.
     #[must_use]
     pub fn target(&self, text: &str) -> Option<String> {
         // Browsers remove control characters, and read a backslash as a slash.
@@ -46,7 +47,7 @@ impl ReturnHosts {
             Some(host) => self.0.contains(&host.to_ascii_lowercase()),
             None => text.starts_with('/') && !text.starts_with("//"),
         };
-        allowed.then(|| encoded(text))
+        allowed.then(|| encoded(text)).filter(|target| target.len() <= MAX_LENGTH)
     }
 }
 
@@ -109,13 +110,10 @@ impl LoginUrl {
         }
     }
 
-    /// Returns the login page, from which the browser is to return to a target.
+    /// Returns the login page, from which the browser is to return to a target, unless that is too
+    /// long.
     pub(crate) fn returning_to(&self, target: Option<&str>) -> String {
-        let separator = if self.0.contains('?') { '&' } else { '?' };
-        match target {
-            Some(target) => format!("{}{separator}return_to={}", self.0, query_value(target)),
-            None => self.0.clone(),
-        }
+        with_target(self.0.clone(), target)
     }
 
     /// Returns the URL that refreshes a session, on the host of the login page. `path` is that of
@@ -128,12 +126,7 @@ impl LoginUrl {
             }
             (Some(host), ..) => (format!("https://{host}"), None),
         };
-        match target.filter(|target| target.len() <= MAX_LENGTH) {
-            Some(target) => {
-                format!("{base}{REFRESH_PATH}?return_to={}", query_value(&target))
-            }
-            None => base + REFRESH_PATH,
-        }
+        with_target(base + REFRESH_PATH, target.as_deref())
     }
 
     /// Returns true if a target is the login page itself.
@@ -153,8 +146,14 @@ impl LoginUrl {
     }
 }
 
-fn query_value(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+/// Returns a URL with the page to which the browser is to return, or without it if both together
+/// are too long.
+fn with_target(url: String, target: Option<&str>) -> String {
+    let Some(target) = target else { return url };
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let value: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
+    let whole = format!("{url}{separator}return_to={value}");
+    if whole.len() <= MAX_LENGTH { whole } else { url }
 }
 
 /// Returns the value of Location for a target, which is visible ASCII.
@@ -206,7 +205,9 @@ mod tests {
         ] {
             assert_eq!(hosts.target(text).as_deref(), target, "{text:?}");
         }
+        assert!(hosts.target(&format!("/{}", "a".repeat(MAX_LENGTH - 1))).is_some());
         assert_eq!(hosts.target(&format!("/{}", "a".repeat(MAX_LENGTH))), None);
+        assert_eq!(hosts.target(&format!("/{}", "ä".repeat(MAX_LENGTH / 3))), None);
         for invalid in
             ["https://a.example", "a.example/", "*.example", "a@b", "a:99999", "[::1", ":8"]
         {
@@ -241,5 +242,19 @@ mod tests {
             login.is_target("https://accounts.example.com/login?x") && login.is_target("/login")
         );
         assert!(!login.is_target("https://app.example.com/login"));
+    }
+
+    #[test]
+    fn a_redirect_without_room_for_its_target_has_none() {
+        let long = format!("/{}", "&".repeat(700));
+        for url in ["/login?theme=dark", "https://accounts.example.com/login"] {
+            let login = LoginUrl::parse(url).unwrap();
+            assert_eq!(login.returning_to(Some(&long)), url);
+            let refresh = login.refresh_url(Some(&long), Some(("https", "app.example.com")));
+            assert!(refresh.ends_with("/auth/refresh"), "{refresh}");
+            assert!(login.returning_to(Some(&long[..600])).len() > 1800);
+        }
+        let url = format!("/{}", "a".repeat(MAX_LENGTH - 10));
+        assert_eq!(LoginUrl::parse(&url).unwrap().returning_to(Some("/a")), url);
     }
 }

@@ -64,6 +64,7 @@ scenarios! {
     a_body_reaches_the_backend_whole: checks::bodies
     a_page_without_a_session_is_redirected: pages::redirects
     the_routes_of_browsers_reach_user_http: pages::api
+    a_repeated_cookie_leads_to_the_login_and_can_be_logged_out: pages::repeated_cookie
     a_browser_logs_in_refreshes_and_logs_out: pages::session
     six_hundred_end_users_at_once_are_answered: checks::many_clients
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::backend::Received;
-use super::site::Site;
+use super::site::{Proxy, Site};
 use crate::api::PASSWORD;
 use crate::chromium::Chromium;
 use crate::program::until;
@@ -69,6 +69,64 @@ pub(super) fn api(site: Site) {
     let introspection = site.request("POST /v1/introspect", &[form, ("Content-Length", "0")]);
     assert_eq!(introspection.status, 403, "{introspection:?}");
     assert_eq!(site.backend.take_requests(), 0);
+}
+
+/// Another host of the domain can add a cookie with one of our names. The user can still log in and
+/// out.
+pub(super) fn repeated_cookie(site: Site) {
+    let (own, added) = (site.cookie(), "__Host-user=x");
+    for cookie in [format!("{own}; a=1; {added}"), format!("{added}; {own}; a=1")] {
+        let headers = [("Cookie", cookie.as_str()), NAVIGATE];
+        let page = site.request("GET /orders", &headers);
+        assert_eq!(page.status, 302, "{page:?}");
+        assert!(page.header("location").contains("/auth/refresh?return_to="), "{page:?}");
+        let refresh = site.request("GET /auth/refresh?return_to=/orders", &headers);
+        let login = "/public/login?return_to=%2Forders";
+        assert_eq!((refresh.status, refresh.header("location")), (303, login), "{refresh:?}");
+        let public = site.request("GET /public/page", &headers);
+        let received = Received::from(&public.body).values("cookie").concat();
+        assert!(public.status == 200 && !received.contains("user"), "{public:?}");
+    }
+    assert_eq!(site.request_as_kim("GET /orders", &[]).status, 200);
+    let cookie = format!("{added}; {own}");
+    let headers = [("Cookie", cookie.as_str()), ("Sec-Fetch-Site", "same-origin")];
+    let reply = site.request("DELETE /v1/sessions/current", &headers);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    until(|| site.request_as_kim("GET /orders", &[]).status == 401);
+}
+
+/// No request of a stranger makes nginx take a server for failed: with several servers, it would use
+/// none of them for a while.
+#[test]
+fn no_end_user_takes_the_servers_of_nginx_out_of_use() {
+    let Some(site) = Site::start_with(Proxy::Nginx, 2) else { return };
+    let body = "b".repeat(900_000);
+    let length = body.len().to_string();
+    let length = ("Content-Length", length.as_str());
+    let json = ("Content-Type", "application/json");
+    let umlauts = "%C3%A4".repeat(1000);
+    let ampersands = "&".repeat(1400);
+    for (request, headers, body, status) in [
+        (format!("GET /auth/refresh?return_to=/{umlauts}"), &[][..], "", 400),
+        (format!("GET /auth/refresh?return_to=/{}", "%26".repeat(1400)), &[], "", 303),
+        (format!("GET /orders?{ampersands}"), &[NAVIGATE], "", 302),
+        ("GET /orders".to_owned(), &[NAVIGATE, length], &body, 302),
+        ("POST /v1/sessions".to_owned(), &[json, length], &body, 413),
+    ] {
+        for _ in 0..4 {
+            let mut http = site.connect();
+            http.send(crate::http::text(&request, headers) + body);
+            let reply = http.reply().unwrap();
+            let short = reply.header("location").len() <= 2048;
+            assert!(
+                reply.status == status && short,
+                "{}: {reply:?}",
+                &request[..20.min(request.len())]
+            );
+            assert_eq!(site.request_as_kim("GET /orders", &[]).status, 200);
+            assert_eq!(site.request("GET /v1/me", &[]).status, 401);
+        }
+    }
 }
 
 pub(super) fn session(site: Site) {

@@ -84,6 +84,12 @@ impl Proxy {
 impl Site {
     /// Starts a site with one user who is logged in. Returns `None` if the proxy is not installed.
     pub(super) fn start(proxy: Proxy) -> Option<Self> {
+        Self::start_with(proxy, 1)
+    }
+
+    /// Starts a site whose proxy has the only user-http as several servers, which is possible with
+    /// nginx.
+    pub(super) fn start_with(proxy: Proxy, servers: usize) -> Option<Self> {
         let Some(executable) = proxy.executable() else {
             let line = format!("left out: {} (the program is missing)\n", proxy.folder());
             std::io::stderr().write_all(line.as_bytes()).unwrap();
@@ -107,6 +113,10 @@ impl Site {
             (":8080", format!(":{port}")),
             ("127.0.0.1:8081", format!("127.0.0.1:{}", backend.port)),
             ("127.0.0.1:3079", format!("127.0.0.1:{internal}")),
+            (
+                "server 127.0.0.1:3080 max_fails=0;",
+                "server 127.0.0.1:3080 max_fails=0;\n".repeat(servers),
+            ),
             ("127.0.0.1:3080", program.address.to_string()),
         ];
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
