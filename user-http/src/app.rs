@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::api::{self, Api};
+use crate::api::{self, Api, TokenAges};
 use crate::auth::{self, AuthCheck};
 use crate::config::Config;
 use crate::demo;
@@ -102,9 +102,11 @@ impl App {
                 cors_origins: config.browser.cors_origins.clone(),
                 login: config.browser.login.clone(),
                 return_hosts: config.browser.return_hosts.clone(),
+                token_ages: TokenAges::default(),
                 scheme: if config.tls.is_some() { "https" } else { "http" },
                 metrics: Arc::clone(&metrics.api),
                 warned: Once::new(),
+                login_reported: Once::new(),
             })
         });
         let monitor = Arc::new(Monitor {

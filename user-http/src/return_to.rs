@@ -33,9 +33,18 @@ impl ReturnHosts {
         self.0.is_empty()
     }
 
+    /// Adds a host.
+    pub(crate) fn extend(&mut self, host: Option<&str>) {
+        self.0.extend(host.map(str::to_ascii_lowercase));
+    }
+
+    fn contains(&self, host: &str) -> bool {
+        self.0.contains(&host.to_ascii_lowercase())
+    }
+
     /// Returns the target of a redirect that a request asks for, or `None` if it is neither a path
-    /// on this host nor `https` on one of these hosts, or is too long. Characters other than visible
-    /// ASCII are percent-encoded.
+    /// on this host nor `https` on one of these hosts, or is too long. Characters other than
+    /// visible ASCII are percent-encoded.
     #[must_use]
     pub fn target(&self, text: &str) -> Option<String> {
         // Browsers remove control characters, and read a backslash as a slash.
@@ -44,7 +53,7 @@ impl ReturnHosts {
             return None;
         }
         let allowed = match https_host(text) {
-            Some(host) => self.0.contains(&host.to_ascii_lowercase()),
+            Some(host) => self.contains(host),
             None => text.starts_with('/') && !text.starts_with("//"),
         };
         allowed.then(|| encoded(text)).filter(|target| target.len() <= MAX_LENGTH)
@@ -116,6 +125,13 @@ impl LoginUrl {
         with_target(self.0.clone(), target)
     }
 
+    /// Returns the URL that refreshes a session and then leads to a target, on the host of the
+    /// login page.
+    pub(crate) fn refresh_then(&self, target: &str) -> String {
+        let base = self.host().map(|host| format!("https://{host}")).unwrap_or_default();
+        with_target(base + REFRESH_PATH, Some(target))
+    }
+
     /// Returns the URL that refreshes a session, on the host of the login page. `path` is that of
     /// the page from which the browser comes, and `origin` its scheme and host, if they are known.
     pub(crate) fn refresh_url(&self, path: Option<&str>, origin: Option<(&str, &str)>) -> String {
@@ -127,6 +143,31 @@ impl LoginUrl {
             (Some(host), ..) => (format!("https://{host}"), None),
         };
         with_target(base + REFRESH_PATH, target.as_deref())
+    }
+
+    /// Returns the host of the login page with its port, or `None` if the page is a path.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        https_host(&self.0)
+    }
+
+    /// Returns the URL of a path on one of the `hosts`, if that is another one than that of the
+    /// login page: there, the path would be that of another page. `own` is the scheme and host to
+    /// which the browser has sent the request.
+    pub(crate) fn seen_from_login(
+        &self,
+        target: &str,
+        own: (&str, &str),
+        hosts: &ReturnHosts,
+    ) -> Option<String> {
+        let (scheme, host) = own;
+        let is_other = self.host().is_some_and(|login| !login.eq_ignore_ascii_case(host));
+        let listed = is_other && hosts.contains(host);
+        match listed {
+            true if target.starts_with('/') => hosts.target(&format!("{scheme}://{host}{target}")),
+            true => Some(target.to_owned()),
+            false => None,
+        }
     }
 
     /// Returns true if a target is the login page itself.
@@ -242,6 +283,26 @@ mod tests {
             login.is_target("https://accounts.example.com/login?x") && login.is_target("/login")
         );
         assert!(!login.is_target("https://app.example.com/login"));
+    }
+
+    #[test]
+    fn a_path_is_a_url_for_a_login_page_on_another_host() {
+        let login = LoginUrl::parse("https://accounts.example.com/login").unwrap();
+        let hosts = ReturnHosts::parse("accounts.example.com,app.example.com").unwrap();
+        let seen = |target, scheme, host| login.seen_from_login(target, (scheme, host), &hosts);
+        let page = Some("https://app.example.com/a?b".to_owned());
+        assert_eq!(seen("/a?b", "https", "app.example.com"), page);
+        assert_eq!(seen("https://app.example.com/a?b", "https", "app.example.com"), page);
+        for (scheme, host) in [
+            ("https", "accounts.example.com"),
+            ("https", "Accounts.example.com"),
+            ("https", "evil.example"),
+            ("http", "app.example.com"),
+        ] {
+            assert_eq!(seen("/a?b", scheme, host), None, "{scheme}://{host}");
+        }
+        let path = LoginUrl::parse("/login").unwrap();
+        assert_eq!(path.seen_from_login("/a", ("https", "app.example.com"), &hosts), None);
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Path};
-use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use user_proto::verifier::{NotVerified, Verified, VerifyError};
 use user_proto::{
     Common, ErrorCode, ErrorOutcome, Login, Logout, Message, RequestMessage, TokenReply,
@@ -125,6 +125,11 @@ impl Call {
         self.is_trusted
     }
 
+    /// Returns the scheme and host to which the browser has sent the request, if they are known.
+    pub(super) fn own_origin<'a>(&'a self, headers: &'a HeaderMap) -> Option<(&'a str, &'a str)> {
+        self.peer.own_origin(headers, self.api.scheme)
+    }
+
     /// Returns the address of the peer.
     pub(super) fn peer_address(&self) -> IpAddr {
         self.peer.socket.ip()
@@ -177,6 +182,10 @@ impl Delivery {
         call: &Call,
         tokens: TokenReply<'static, TYPE>,
     ) -> (SetCookies, Reply<OpenedSession>) {
+        // It may be the reply to an earlier request, so it only shows the least age.
+        if let Some(at) = tokens.access_token.expose_str().and_then(idempotency::issued_at) {
+            call.api.token_ages.age(at);
+        }
         let (cookies, body) = match self {
             Self::Body => (SetCookies::default(), OpenedSession::with_tokens(tokens)),
             Self::Cookies(previous) => {

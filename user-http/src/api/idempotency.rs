@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use user_proto::IdempotencyKey;
 use uuid::Uuid;
@@ -100,8 +101,22 @@ pub(super) fn session_id(token: &str) -> Option<Uuid> {
     struct Claims {
         sid: String,
     }
+    Uuid::try_parse(&claims::<Claims>(token)?.sid).ok()
+}
+
+/// Returns the time at which an access token states that it was issued, in seconds since 1970. It
+/// is not verified.
+pub(super) fn issued_at(token: &str) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Claims {
+        iat: u64,
+    }
+    claims::<Claims>(token).map(|claims| claims.iat)
+}
+
+fn claims<T: DeserializeOwned>(token: &str) -> Option<T> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
-    Uuid::try_parse(&serde_json::from_slice::<Claims>(&payload).ok()?.sid).ok()
+    serde_json::from_slice(&payload).ok()
 }
 
 /// Returns the network of an address: an IPv4 address or an IPv6 /64.

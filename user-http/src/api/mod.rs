@@ -16,6 +16,7 @@ mod refresh;
 mod registrations;
 mod replies;
 mod sessions;
+mod token_ages;
 
 use std::any::Any;
 use std::sync::{Arc, Once};
@@ -35,6 +36,7 @@ use crate::metrics::ApiMetrics;
 use crate::return_to::{LoginUrl, REFRESH_PATH, ReturnHosts};
 use crate::upstream::Upstream;
 use problem::Problem;
+pub use token_ages::TokenAges;
 
 /// State of the API.
 #[derive(Debug)]
@@ -48,11 +50,14 @@ pub struct Api {
     pub cors_origins: Vec<String>,
     pub login: LoginUrl,
     pub return_hosts: ReturnHosts,
+    pub token_ages: TokenAges,
     /// `https` if this listener has a certificate, otherwise `http`.
     pub scheme: &'static str,
     pub metrics: Arc<ApiMetrics>,
     /// Guard that limits the warning about untrusted proxies to one per process.
     pub warned: Once,
+    /// Guard that limits the error about a login page that requires a login to one per process.
+    pub login_reported: Once,
 }
 
 /// Returns every route, with the methods that it has.

@@ -2,7 +2,6 @@
 //! back or to the login page; POST is for scripts.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{RawQuery, State};
 use axum::http::header::{LOCATION, VARY};
@@ -16,7 +15,7 @@ use uuid::Uuid;
 use super::Api;
 use super::body::{JsonUuid, Reply};
 use super::call::Call;
-use super::idempotency::{Caller, session_id};
+use super::idempotency::{Caller, issued_at, session_id};
 use super::problem::Problem;
 use crate::auth::same_origin::SEC_FETCH_MODE;
 use crate::auth::token;
@@ -50,6 +49,8 @@ enum Renewal {
     Done(SetCookies, BrowserSession),
     /// The user has to log in.
     LoggedOut(SetCookies, Problem),
+    /// The session may be open, but its refresh token is at the host of the login page.
+    Elsewhere(Problem),
     /// It is unknown whether the session is open.
     Failed(Problem),
 }
@@ -65,7 +66,7 @@ pub(super) async fn for_script(
             (cookies, Reply(StatusCode::OK, session)).into_response()
         }
         Renewal::LoggedOut(cookies, problem) => (cookies, problem).into_response(),
-        Renewal::Failed(problem) => problem.into_response(),
+        Renewal::Elsewhere(problem) | Renewal::Failed(problem) => problem.into_response(),
     }
 }
 
@@ -82,45 +83,79 @@ pub(super) async fn for_page(
         let detail = "GET /auth/refresh is for pages; a script sends POST.";
         return Problem::new(StatusCode::FORBIDDEN, "NOT_PERMITTED", detail).into_response();
     }
-    let Some(target) = target(&api, query.as_deref().unwrap_or_default()) else {
-        let detail =
-            "return_to must be one path on this host, or https and a host of RETURN_HOSTS.";
-        return Problem::new(StatusCode::BAD_REQUEST, "INVALID_RETURN_TO", detail).into_response();
+    let stated = match stated_target(&api, query.as_deref().unwrap_or_default()) {
+        Ok(stated) => stated,
+        Err(problem) => return problem.into_response(),
     };
-    match renew(&api, &call, &headers, u64::MAX).await {
-        Renewal::Done(mut cookies, _) => {
-            let returns = returns(&headers, &target);
-            if returns >= MAX_RETURNS {
-                tracing::warn!(
-                    "a page finds no usable token, although its session was just refreshed; check \
-                     that the cookie reaches it, and COOKIE_DOMAIN"
-                );
-                // Without a page to return to, so that a login page cannot continue the loop.
-                return redirect(cookies, api.login.returning_to(None));
+    let is_stated = stated.is_some();
+    let target = stated.unwrap_or_else(|| "/".to_owned());
+    let seen_from_login =
+        || api.login.seen_from_login(&target, call.own_origin(&headers)?, &api.return_hosts);
+    let renewal = match renew(&api, &call, &headers, u64::MAX).await {
+        Renewal::Elsewhere(problem) => match seen_from_login() {
+            Some(page) => {
+                let refresh = api.login.refresh_then(&page);
+                return redirect_counted(&api, &headers, SetCookies::default(), &page, refresh);
             }
-            let count = format!("{}.{}", fingerprint(&target), returns + 1);
-            cookies.add(RETURNS_COOKIE, &count, REFRESH_PATH, RETURNS_AGE);
-            redirect(cookies, target)
+            None => Renewal::LoggedOut(SetCookies::default(), problem),
+        },
+        other => other,
+    };
+    match renewal {
+        Renewal::Done(cookies, _) => {
+            redirect_counted(&api, &headers, cookies, &target, target.clone())
         }
-        Renewal::LoggedOut(cookies, problem) if api.login.is_target(&target) => {
-            tracing::error!("the page of LOGIN_URL requires a login itself; make it public");
-            (cookies, problem).into_response()
+        Renewal::LoggedOut(cookies, problem) => {
+            let target = seen_from_login().unwrap_or_else(|| target.clone());
+            if is_stated && api.login.is_target(&target) {
+                api.login_reported.call_once(|| {
+                    tracing::error!(
+                        "the page of LOGIN_URL requires a login itself; make it public"
+                    );
+                });
+                return (cookies, problem).into_response();
+            }
+            redirect(cookies, api.login.returning_to(is_stated.then_some(&target)))
         }
-        Renewal::LoggedOut(cookies, _) => redirect(cookies, api.login.returning_to(Some(&target))),
-        Renewal::Failed(problem) => problem.into_response(),
+        Renewal::Elsewhere(problem) | Renewal::Failed(problem) => problem.into_response(),
     }
 }
 
-/// Returns the page to which the query asks to return; without one, the root of this host.
-fn target(api: &Api, query: &str) -> Option<String> {
+/// Redirects a browser on its way to a page, unless it already was too often.
+fn redirect_counted(
+    api: &Api,
+    headers: &HeaderMap,
+    mut cookies: SetCookies,
+    page: &str,
+    to: String,
+) -> Response {
+    let returns = returns(headers, page);
+    if returns >= MAX_RETURNS {
+        tracing::warn!(
+            "a page finds no usable token, although its session was just refreshed; check that the \
+             cookie reaches it, and COOKIE_DOMAIN"
+        );
+        // Without a page to return to, so that a login page cannot continue the loop.
+        return redirect(cookies, api.login.returning_to(None));
+    }
+    let count = format!("{}.{}", fingerprint(page), returns + 1);
+    cookies.add(RETURNS_COOKIE, &count, REFRESH_PATH, RETURNS_AGE);
+    redirect(cookies, to)
+}
+
+/// Returns the page to which the query asks to return, if it states one.
+fn stated_target(api: &Api, query: &str) -> Result<Option<String>, Problem> {
     let mut values = form_urlencoded::parse(query.as_bytes())
         .filter(|(name, _)| name == "return_to")
         .map(|(_, value)| value);
-    match (values.next(), values.next()) {
-        (None, _) => Some("/".to_owned()),
+    let target = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
         (Some(value), None) => api.return_hosts.target(&value),
         (Some(_), Some(_)) => None,
-    }
+    };
+    let detail = "return_to must be one path on this host, or https and a host of RETURN_HOSTS.";
+    let invalid = || Problem::new(StatusCode::BAD_REQUEST, "INVALID_RETURN_TO", detail);
+    target.map(Some).ok_or_else(invalid)
 }
 
 fn redirect(cookies: SetCookies, target: String) -> Response {
@@ -159,9 +194,9 @@ async fn renew(api: &Api, call: &Call, headers: &HeaderMap, fresh: u64) -> Renew
         (Err(_), _) | (_, Err(_)) => return logged_out(Problem::invalid_token()),
     };
     if let Ok(Some(valid)) = call.verify(access).await {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        if now.saturating_sub(valid.issued_at) <= fresh {
-            let left = valid.expires_at.saturating_sub(now);
+        let age = api.token_ages.age(valid.issued_at);
+        if age <= fresh {
+            let left = valid.expires_at.saturating_sub(valid.issued_at).saturating_sub(age);
             let session = browser_session(
                 valid.user_id,
                 valid.session_id,
@@ -170,7 +205,14 @@ async fn renew(api: &Api, call: &Call, headers: &HeaderMap, fresh: u64) -> Renew
             return Renewal::Done(SetCookies::default(), session);
         }
     }
-    let Some(refresh) = refresh else { return logged_out(Problem::no_token()) };
+    let Some(refresh) = refresh else {
+        // On any other host than that of the login, the browser has the access token only. It may
+        // be that of all hosts of COOKIE_DOMAIN, so it stays.
+        return match api.login.host() {
+            Some(_) => Renewal::Elsewhere(Problem::no_token()),
+            None => logged_out(Problem::no_token()),
+        };
+    };
     let request = RefreshToken { refresh_token: Secret::from(refresh) };
     match call.send(request, Caller::Secret(refresh)).await {
         // Another host of the domain could have set the refresh token, but not `__Host-user`.
@@ -179,6 +221,9 @@ async fn renew(api: &Api, call: &Call, headers: &HeaderMap, fresh: u64) -> Renew
             logged_out(Problem::invalid_token())
         }
         Ok(reply) => {
+            if let Some(issued_at) = reply.access_token.expose_str().and_then(issued_at) {
+                api.token_ages.issued(issued_at);
+            }
             let session = browser_session(reply.user_id, reply.session_id, reply.access_expires_in);
             Renewal::Done(api.cookies.set(&reply), session)
         }

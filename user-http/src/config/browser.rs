@@ -12,7 +12,7 @@ pub struct BrowserConfig {
     pub cors_origins: Vec<String>,
     /// Page where a user logs in.
     pub login: LoginUrl,
-    /// Hosts to which a browser may be redirected after a refresh.
+    /// Hosts to which a browser may be redirected after a refresh. That of `login` is among them.
     pub return_hosts: ReturnHosts,
 }
 
@@ -43,11 +43,14 @@ pub(super) fn read(vars: &mut Reader<'_>) -> BrowserConfig {
         "hosts such as `app.example.com`, with an optional port, separated by commas",
         |text| ReturnHosts::parse(text).map_err(|item| format!("`{item}` is not")),
     );
+    let login = login.unwrap_or_default();
+    let mut return_hosts = return_hosts.unwrap_or_default();
+    return_hosts.extend(login.host());
     BrowserConfig {
         cookies: Cookies { domain },
         cors_origins: cors_origins.unwrap_or_default(),
-        login: login.unwrap_or_default(),
-        return_hosts: return_hosts.unwrap_or_default(),
+        login,
+        return_hosts,
     }
 }
 

@@ -197,6 +197,105 @@ fn a_login_page_that_requires_a_login_is_reported() {
     assert_eq!((reply.status, reply.header("location")), (401, "absent"));
     let line = "the page of LOGIN_URL requires a login itself";
     until(|| program.log().contains(line));
+    // Anyone can send such a request, so it is reported once.
+    for _ in 0..3 {
+        browser.follow(program.address, &page);
+    }
+    let other = browser.send(program.address, "GET /auth/refresh", &[NAVIGATE], None);
+    assert_eq!((other.status, other.header("location")), (303, "/login"));
+    assert_eq!(program.log().matches(line).count(), 1);
+}
+
+/// The headers of a page on this host, as a proxy states them.
+fn at(host: &str) -> [(&str, &str); 3] {
+    [NAVIGATE, ("X-Forwarded-Host", host), ("X-Forwarded-Proto", "https")]
+}
+
+#[test]
+fn a_host_without_the_refresh_token_neither_logs_out_nor_keeps_the_browser() {
+    let (service, program) = start_with(&[
+        ("COOKIE_DOMAIN", "example.com"),
+        ("LOGIN_URL", "https://accounts.example.com/login"),
+        ("RETURN_HOSTS", "app.example.com"),
+    ]);
+    service.register("kim");
+    let mut accounts = Browser::logged_in(&program, "kim");
+    service.advance(EXPIRY);
+    let mut app = accounts.clone();
+    app.jar.remove("__Secure-user-refresh");
+    let orders = "GET /auth/refresh?return_to=/orders";
+    let refresh = "/auth/refresh?return_to=https%3A%2F%2Fapp.example.com%2Forders";
+    let reply = app.send(program.address, orders, &at("app.example.com"), None);
+    let location = format!("https://accounts.example.com{refresh}");
+    assert_eq!((reply.status, reply.header("location")), (303, location.as_str()));
+    assert!(app.cookie("__Secure-user").is_some(), "{reply:?}");
+    let script = [SAME_ORIGIN, ("X-Forwarded-Host", "app.example.com")];
+    let reply = app.send(program.address, "POST /auth/refresh", &script, None);
+    assert_eq!((reply.status, reply.header("set-cookie")), (401, "absent"));
+    // The host of the login, and hosts to which no browser is sent back.
+    for host in ["accounts.example.com", "evil.example", "a/b"] {
+        let mut other = app.clone();
+        let reply = other.send(program.address, orders, &at(host), None);
+        let login = "https://accounts.example.com/login?return_to=%2Forders";
+        assert_eq!((reply.status, reply.header("location")), (303, login), "{host}");
+        assert_eq!(reply.header("set-cookie"), "absent", "{host}");
+    }
+    let reply = Browser::default().send(program.address, orders, &at("app.example.com"), None);
+    let login =
+        "https://accounts.example.com/login?return_to=https%3A%2F%2Fapp.example.com%2Forders";
+    assert_eq!((reply.status, reply.header("location")), (303, login));
+    // A proxy that states the wrong host.
+    let circle = (0..9).find(|_| {
+        let request = format!("GET {refresh}");
+        let reply = app.send(program.address, &request, &at("app.example.com"), None);
+        reply.header("location") == "https://accounts.example.com/login"
+    });
+    assert!(circle.is_some());
+    let request = format!("GET {refresh}");
+    let reply = accounts.send(program.address, &request, &at("accounts.example.com"), None);
+    assert_eq!((reply.status, reply.header("location")), (303, "https://app.example.com/orders"));
+}
+
+#[test]
+fn a_page_on_the_host_of_the_login_is_refreshed_and_opened() {
+    let (service, program) = start_with(&[
+        ("LOGIN_URL", "https://Accounts.example.com/login"),
+        ("RETURN_HOSTS", "app.example.com"),
+    ]);
+    service.register("kim");
+    let mut browser = Browser::logged_in(&program, "kim");
+    let headers = [&at("accounts.example.com")[..], &[("X-Forwarded-Uri", "/orders")]].concat();
+    let page = raw(program.address, "GET /auth/page", &headers, "");
+    let (_, path) = page.header("location").split_once(".com").unwrap();
+    let reply = browser.send(program.address, &format!("GET {path}"), &headers, None);
+    let orders = "https://accounts.example.com/orders";
+    assert_eq!((reply.status, reply.header("location")), (303, orders), "{reply:?}");
+}
+
+#[test]
+fn a_new_token_stays_whatever_the_clocks_say() {
+    let skew = Duration::from_secs(90);
+    for is_ahead in [false, true] {
+        let (service, program) = start();
+        for name in ["kim", "lee"] {
+            service.register(name);
+        }
+        match is_ahead {
+            true => service.clock.set_back(skew),
+            false => service.advance(skew),
+        }
+        let mut browser = Browser::logged_in(&program, "kim");
+        let mut refresh = || {
+            let reply = browser.send(program.address, "POST /auth/refresh", &[SAME_ORIGIN], None);
+            assert_eq!(reply.status, 200, "{reply:?}");
+            reply.values("set-cookie").count()
+        };
+        assert_eq!(refresh(), 0, "ahead: {is_ahead}");
+        service.advance(Duration::from_secs(70));
+        Browser::logged_in(&program, "lee");
+        assert_eq!(refresh(), 2, "ahead: {is_ahead}");
+        assert_eq!(refresh(), 0, "ahead: {is_ahead}");
+    }
 }
 
 #[test]

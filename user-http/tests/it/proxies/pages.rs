@@ -95,8 +95,8 @@ pub(super) fn repeated_cookie(site: Site) {
     until(|| site.request_as_kim("GET /orders", &[]).status == 401);
 }
 
-/// No request of a stranger makes nginx take a server for failed: with several servers, it would use
-/// none of them for a while.
+/// No request of a stranger makes nginx take a server for failed: with several servers, it would
+/// use none of them for a while.
 #[test]
 fn no_end_user_takes_the_servers_of_nginx_out_of_use() {
     let Some(site) = Site::start_with(Proxy::Nginx, 2) else { return };

@@ -87,8 +87,8 @@ impl Site {
         Self::start_with(proxy, 1)
     }
 
-    /// Starts a site whose proxy has the only user-http as several servers, which is possible with
-    /// nginx.
+    /// Starts a site with a proxy that has the only user-http as several servers, which is possible
+    /// with nginx.
     pub(super) fn start_with(proxy: Proxy, servers: usize) -> Option<Self> {
         let Some(executable) = proxy.executable() else {
             let line = format!("left out: {} (the program is missing)\n", proxy.folder());
