@@ -9,7 +9,7 @@ use crate::cookies::{self, Cookies};
 const MAX_TOKEN: usize = 2048;
 
 /// Maximum number of tokens that are used if the cookie is repeated.
-const MAX_REPEATED: usize = 4;
+const MAX_REPEATED: usize = 16;
 
 /// Access token that a request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn every_different_token_of_a_repeated_cookie_is_found_up_to_four() {
+    fn every_different_token_of_a_repeated_cookie_is_found_up_to_sixteen() {
         let tokens = |line: &str| {
             let headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_str(line).unwrap())]);
             in_cookies(&headers, &Cookies::default()).join(" ")
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(tokens("x=1"), "");
         assert_eq!(tokens("__Host-user=a; x=1; __Host-user=b; __Host-user=a"), "a b");
         assert_eq!(tokens("__Host-user=\"; __Host-user=; __Host-user=a"), "a");
-        let many: Vec<String> = (0..9).map(|number| format!("__Host-user={number}")).collect();
-        assert_eq!(tokens(&many.join("; ")), "0 1 2 3");
+        let many: Vec<String> = (0..20).map(|number| format!("__Host-user={number}")).collect();
+        assert_eq!(tokens(&many.join("; ")), "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15");
     }
 }

@@ -24,7 +24,10 @@ async function send(method, path, body, key) {
   const headers = {};
   if (body) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
-  const request = () => fetch(path, { method, headers, body: body && JSON.stringify(body) });
+  // Limited in time, since a stalled request would keep every tab from sending its own.
+  const request = () => fetch(path, {
+    method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(15000),
+  });
   let reply;
   try {
     // One at a time in all tabs: a late reply to a refresh would replace the cookies of a newer
