@@ -53,9 +53,10 @@ pub const VARIABLES: &[Variable] = &[
     secret(
         "PostgreSQL",
         "",
-        "Database that the nodes share, as postgresql://user:password@host:port/name. The \
-         certificate of a database on another machine is verified (sslmode=verify-full), unless \
-         the URL sets another sslmode. Requires JWTSECRETKEY, and SMTP_HOST or MAIL_DIR.",
+        "Database that the nodes share, as postgresql://user:password@host:port/name, or host=... \
+         dbname=... Of several hosts, separated by commas, the one that accepts writes is used. \
+         The certificate of a database on another machine is verified (sslmode=verify-full), \
+         unless the URL sets another sslmode. Requires JWTSECRETKEY, and SMTP_HOST or MAIL_DIR.",
     ),
     variable(
         "DATABASE_POOL",

@@ -60,12 +60,14 @@ mod connection;
 mod functions;
 mod heartbeat;
 mod hints;
+mod hosts;
 mod migration;
 mod options;
 mod pool;
 mod profile;
 mod rehearsal;
 mod table;
+mod url;
 
 use functions::{function, lock_counters, lookup, lookup_verification, revoke_sessions};
 use heartbeat::{report_alive, start_node};
@@ -222,6 +224,11 @@ impl Pools {
             )
             .await?;
         tx.finish().await?;
+        if state != 0 {
+            // Another server may accept writes by now.
+            self.pool.close_idle();
+            self.watch.close_idle();
+        }
         match state {
             0 => Ok(()),
             1 => Err(Fault::ReadOnly("transactions of the database are read-only".to_owned())),

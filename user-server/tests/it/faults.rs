@@ -3,6 +3,7 @@
 //! docs/FAULTS.md.
 
 mod database;
+mod failover;
 mod mail;
 mod misbehaving_clients;
 mod overload;

@@ -2,6 +2,7 @@
 //! unresponsive database.
 
 mod newer_schema;
+mod several_hosts;
 mod silence;
 mod tls;
 mod waiting_logins;

@@ -35,6 +35,10 @@ const HINTS: &[(&str, &str)] = &[
     ),
     ("remaining connection slots", "Lower DATABASE_POOL, or raise max_connections."),
     (
+        "no server accepts writes",
+        "Check that the primary server is running, and promote a standby if it is lost.",
+    ),
+    (
         "read-only",
         "Name the primary server in the URL, not a standby. If it is the primary, find out why \
          default_transaction_read_only is on: providers set it when a disk is full.",

@@ -69,7 +69,7 @@ impl PostgresStore {
     /// # Errors
     /// If the database cannot be reached.
     pub async fn schema(options: &PostgresOptions) -> Result<SchemaState, Fault> {
-        let mut connection = connection::connect(&options.connect, options.pooler).await?;
+        let mut connection = connection::connect(&options.hosts, options.pooler).await?;
         state(&mut connection).await
     }
 
@@ -84,10 +84,12 @@ impl PostgresStore {
         if before.pending.is_empty() {
             return Ok(before);
         }
-        let direct = options.connect.clone().options([
-            ("lock_timeout", LOCK_TIMEOUT),
-            ("default_transaction_isolation", "read committed"),
-        ]);
+        let direct = options.hosts.map(|options| {
+            options.options([
+                ("lock_timeout", LOCK_TIMEOUT),
+                ("default_transaction_isolation", "read committed"),
+            ])
+        });
         let mut connection = connection::connect(&direct, options.pooler).await?;
         let mut migrator = sqlx::migrate!("../migrations/postgres");
         migrator.set_ignore_missing(true);

@@ -3,6 +3,9 @@
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
+use super::hosts::Hosts;
+use super::url::{from_key_value, is_key_value, split};
+
 /// Maximum duration of a statement of a request, as the startup option `statement_timeout`.
 pub(super) const STATEMENT_TIMEOUT: &str = "2s";
 /// Maximum time to wait for a lock in a request, as the startup option `lock_timeout`.
@@ -36,7 +39,7 @@ const PARAMETERS: &[&str] = &[
 /// Connection options of a PostgreSQL database.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    pub(super) connect: PgConnectOptions,
+    pub(super) hosts: Hosts,
     /// Maximum number of connections in the pool.
     pub pool: u32,
     /// Set if connections go through a pooler in transaction mode, such as PgBouncer.
@@ -46,76 +49,92 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// Parses a URL such as `postgresql://user:password@host:port/name?sslmode=...`. Without
-    /// `sslmode`, the certificate of a server on another machine is verified (`verify-full`).
+    /// Parses a URL such as `postgresql://user:password@host:port/name?sslmode=...`, with several
+    /// hosts separated by commas, or the form `host=... dbname=...`. Without `sslmode`, the
+    /// certificate of a server on another machine is verified (`verify-full`).
     ///
     /// # Errors
     /// Describes why the URL is not valid, without any part of it.
-    pub fn parse(url: &str, pool: u32, pooler: bool) -> Result<Self, String> {
-        let (url, ignored) = without_unknown(check(url)?);
-        let connect: PgConnectOptions = url.parse().map_err(|error| reason(&error).to_owned())?;
-        // The URL parser keeps the brackets of an IPv6 address, which a resolver does not accept.
-        let bare = connect.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let connect = match bare.map(ToOwned::to_owned) {
-            Some(address) => connect.host(&address),
-            None => connect,
+    pub fn parse(text: &str, pool: u32, pooler: bool) -> Result<Self, String> {
+        let url = match is_key_value(text) {
+            true => from_key_value(text)?,
+            false => text.to_owned(),
         };
-        let host = connect.get_host();
-        let is_local = host == "localhost"
-            || host.starts_with('/')
-            || connect.get_socket().is_some()
-            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-        let connect = if url.contains("sslmode=") || url.contains("ssl-mode=") || is_local {
-            connect
-        } else {
-            connect.ssl_mode(PgSslMode::VerifyFull)
-        };
-        Ok(Self {
-            connect: connect.application_name("user-server").disable_statement_logging(),
-            pool,
-            pooler,
-            ignored,
-        })
+        let split = split(check(&url)?)?;
+        let (mut hosts, mut ignored) = (Vec::new(), Vec::new());
+        for url in &split.urls {
+            let (url, unknown) = without_unknown(url);
+            hosts.push(driver_options(&url)?);
+            ignored = unknown;
+        }
+        Ok(Self { hosts: Hosts::new(hosts, split.writable), pool, pooler, ignored })
     }
 
     /// Returns host, port and database name, without user and password.
     #[must_use]
     pub fn location(&self) -> String {
-        let host = self.connect.get_host();
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        // Without a name, PostgreSQL uses the database with the name of the user.
-        let database = self.connect.get_database().unwrap_or_else(|| self.connect.get_username());
-        format!("{host}:{}/{database}", self.connect.get_port())
+        let (mut servers, mut name) = (Vec::new(), String::new());
+        for options in self.hosts.iter() {
+            let host = options.get_host();
+            let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+            servers.push(format!("{host}:{}", options.get_port()));
+            // Without a name, PostgreSQL uses the database with the name of the user.
+            options.get_database().unwrap_or_else(|| options.get_username()).clone_into(&mut name);
+        }
+        format!("{}/{name}", servers.join(","))
     }
 
     /// Returns the driver's options for the connections that serve requests.
-    pub(super) fn for_requests(&self) -> PgConnectOptions {
+    pub(super) fn for_requests(&self) -> Hosts {
         self.limited(STATEMENT_TIMEOUT, LOCK_TIMEOUT)
     }
 
     /// Returns the driver's options for the connections of background tasks.
-    pub(super) fn for_background(&self) -> PgConnectOptions {
+    pub(super) fn for_background(&self) -> Hosts {
         self.limited(BACKGROUND_STATEMENT_TIMEOUT, LOCK_TIMEOUT)
     }
 
-    fn limited(&self, statement_timeout: &str, lock_timeout: &str) -> PgConnectOptions {
-        let connect = self.connect.clone();
-        if self.pooler {
-            // A pooler accepts few startup parameters, and may run each transaction in another
-            // session.
-            return connect.statement_cache_capacity(0).extra_float_digits(None);
-        }
-        // Statements outside of a transaction must not depend on defaults of the database or the
-        // role either.
-        connect.options([
-            ("statement_timeout", statement_timeout),
-            ("lock_timeout", lock_timeout),
-            ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
-            ("default_transaction_isolation", "read committed"),
-            // Rows that are read as JSON contain bytes.
-            ("bytea_output", "hex"),
-        ])
+    fn limited(&self, statement_timeout: &str, lock_timeout: &str) -> Hosts {
+        self.hosts.map(|connect| {
+            if self.pooler {
+                // A pooler accepts few startup parameters, and may run each transaction in another
+                // session.
+                return connect.statement_cache_capacity(0).extra_float_digits(None);
+            }
+            // Statements outside of a transaction must not depend on defaults of the database or
+            // the role either.
+            connect.options([
+                ("statement_timeout", statement_timeout),
+                ("lock_timeout", lock_timeout),
+                ("idle_in_transaction_session_timeout", IDLE_TIMEOUT),
+                ("default_transaction_isolation", "read committed"),
+                // Rows that are read as JSON contain bytes.
+                ("bytea_output", "hex"),
+            ])
+        })
     }
+}
+
+/// Returns the driver's options for the server in a URL.
+fn driver_options(url: &str) -> Result<PgConnectOptions, String> {
+    let connect: PgConnectOptions = url.parse().map_err(|error| reason(&error).to_owned())?;
+    // The URL parser keeps the brackets of an IPv6 address, which a resolver does not accept.
+    let bare = connect.get_host().strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let connect = match bare.map(ToOwned::to_owned) {
+        Some(address) => connect.host(&address),
+        None => connect,
+    };
+    let host = connect.get_host();
+    let is_local = host == "localhost"
+        || host.starts_with('/')
+        || connect.get_socket().is_some()
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let connect = if url.contains("sslmode=") || url.contains("ssl-mode=") || is_local {
+        connect
+    } else {
+        connect.ssl_mode(PgSslMode::VerifyFull)
+    };
+    Ok(connect.application_name("user-server").disable_statement_logging())
 }
 
 impl std::fmt::Debug for PostgresOptions {
@@ -129,13 +148,11 @@ impl std::fmt::Debug for PostgresOptions {
 /// in the password ends the host, so a part of the password would become the name of the database,
 /// which is printed. Returns the URL unchanged.
 fn check(url: &str) -> Result<&str, String> {
-    const EXPECTED: &str = "expected a URL that begins with postgresql://";
     let rest = url.strip_prefix("postgresql://").or_else(|| url.strip_prefix("postgres://"));
     let Some(rest) = rest else {
-        return Err(match url.contains("host=") || url.contains("dbname=") {
-            true => format!("{EXPECTED}; the form host=... dbname=... is not supported"),
-            false => EXPECTED.to_owned(),
-        });
+        return Err(
+            "expected a URL that begins with postgresql://, or host=... dbname=...".to_owned()
+        );
     };
     let tail = rest.find(['/', '?', '#']).and_then(|at| rest.get(at..)).unwrap_or_default();
     if tail.contains(['@', '#']) {
@@ -196,9 +213,13 @@ mod tests {
         PostgresOptions::parse(url, 4, false)
     }
 
+    fn first(options: &PostgresOptions) -> &PgConnectOptions {
+        options.hosts.iter().next().unwrap()
+    }
+
     #[test]
     fn the_certificate_of_a_remote_server_is_verified_by_default() {
-        let mode = |url: &str| format!("{:?}", parse(url).unwrap().connect.get_ssl_mode());
+        let mode = |url: &str| format!("{:?}", first(&parse(url).unwrap()).get_ssl_mode());
         assert_eq!(mode("postgresql://u:p@db.example/users"), "VerifyFull");
         assert_eq!(mode("postgresql://u:p@10.1.2.3/users"), "VerifyFull");
         assert_eq!(mode("postgresql://u:p@[2001:db8::1]/users"), "VerifyFull");
@@ -224,7 +245,7 @@ mod tests {
                     let url = format!("postgresql://u:{password}@db.example:5432{name}");
                     let shown = match parse(&url) {
                         Ok(options) => {
-                            assert_eq!(options.connect.get_host(), "db.example", "{url}");
+                            assert_eq!(first(&options).get_host(), "db.example", "{url}");
                             format!("{} {options:?} {:?}", options.location(), options.ignored)
                         }
                         Err(error) => error,
@@ -248,12 +269,12 @@ mod tests {
     #[test]
     fn what_is_not_a_url_is_explained() {
         let error = |url: &str| parse(url).unwrap_err();
-        assert!(error("host=db dbname=users password=geheim").contains("is not supported"));
+        assert!(error("host=db dbname=users port=1,2").contains("one port"));
         assert!(error("mysql://u:geheim@db/users").contains("postgresql://"));
         assert!(error("postgresql://u:geheim@db:port/users").contains("the port"));
         assert!(error("postgresql://u:geheim@db/users?sslmode=maybe").contains("verify-full"));
         assert!(error("postgresql://u:gehe/im@db/users").contains("%2F"));
-        for url in ["host=db password=geheim", "postgresql://u:geheim@db:port/users"] {
+        for url in ["host=db port=x password=geheim", "postgresql://u:geheim@db:port/users"] {
             assert!(!error(url).contains("geheim"));
         }
     }
@@ -261,8 +282,20 @@ mod tests {
     #[test]
     fn an_ipv6_address_is_written_in_brackets_and_used_without() {
         let options = parse("postgresql://u:p@[::1]:5433/users").unwrap();
-        assert_eq!(options.connect.get_host(), "::1");
+        assert_eq!(first(&options).get_host(), "::1");
         assert_eq!(options.location(), "[::1]:5433/users");
+    }
+
+    #[test]
+    fn several_hosts_are_named_in_the_location() {
+        for text in [
+            "postgres://u:geheim@a,b:5433/users?target_session_attrs=read-write",
+            "host=a,b port=5432,5433 dbname=users user=u password=geheim",
+        ] {
+            let options = parse(text).unwrap();
+            assert_eq!(options.location(), "a:5432,b:5433/users");
+            assert!(options.ignored.is_empty());
+        }
     }
 
     #[test]

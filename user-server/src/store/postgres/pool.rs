@@ -6,11 +6,11 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{Connection, PgConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
+use super::hosts::Hosts;
 use super::sql;
 use crate::domain::{Fault, PoolUse};
 use crate::store::breaker::DatabaseBreaker;
@@ -44,7 +44,7 @@ pub(super) struct ConnectionPool(Arc<Shared>);
 struct Shared {
     /// Name of the pool in the metrics.
     name: &'static str,
-    options: PgConnectOptions,
+    hosts: Hosts,
     breaker: DatabaseBreaker,
     max: u32,
     /// One permit for each connection that may be in use. Requests wait for one in order.
@@ -62,6 +62,8 @@ struct IdleConnections {
     generation: u64,
     /// Number of times that the circuit breaker had opened.
     times_opened: u64,
+    /// Highest timeline that had been seen among several servers.
+    timeline: u32,
 }
 
 struct IdleConnection {
@@ -86,11 +88,11 @@ impl ConnectionPool {
     pub(super) fn new(
         name: &'static str,
         max: u32,
-        options: PgConnectOptions,
+        hosts: Hosts,
         breaker: DatabaseBreaker,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(max as usize));
-        Self(Arc::new(Shared { name, options, breaker, max, slots, idle: Mutex::default() }))
+        Self(Arc::new(Shared { name, hosts, breaker, max, slots, idle: Mutex::default() }))
     }
 
     /// Returns the connection that was used most recently, or opens one.
@@ -152,7 +154,7 @@ impl ConnectionPool {
     /// Opens a connection, and repeats the attempt while the server starts or is full.
     async fn connect_once(&self) -> Result<PgConnection, sqlx::Error> {
         loop {
-            match self.0.options.connect().await {
+            match self.0.hosts.connect().await {
                 Err(error) if accepts_soon(&error) => tokio::time::sleep(CONNECT_PAUSE).await,
                 connected => return connected,
             }
@@ -195,13 +197,24 @@ impl ConnectionPool {
 
     fn pop(&self) -> (Option<IdleConnection>, u64) {
         self.close_old();
-        let times_opened = self.0.breaker.times_opened();
-        if self.idle().times_opened != times_opened {
-            self.close_idle();
-            self.idle().times_opened = times_opened;
-        }
+        self.close_obsolete();
         let mut idle = self.idle();
         (idle.stack.pop(), idle.generation)
+    }
+
+    /// Closes the connections from before the circuit breaker opened, or before another server took
+    /// over: they may be silent, or lead to a server that was replaced.
+    fn close_obsolete(&self) {
+        let (times_opened, timeline) = (self.0.breaker.times_opened(), self.0.hosts.timeline());
+        let is_obsolete = {
+            let mut idle = self.idle();
+            let before = (idle.times_opened, idle.timeline);
+            (idle.times_opened, idle.timeline) = (times_opened, timeline);
+            before != (times_opened, timeline)
+        };
+        if is_obsolete {
+            self.close_idle();
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, IdleConnections> {
@@ -214,6 +227,7 @@ impl PooledConnection {
     pub(super) fn release(self) {
         let Self { connection, opened, used: _, generation, pool, slot } = self;
         pool.0.breaker.answered();
+        pool.close_obsolete();
         {
             let mut idle = pool.idle();
             if idle.generation == generation && !pool.0.slots.is_closed() {

@@ -54,7 +54,7 @@ impl PostgresStore {
     /// # Errors
     /// If the role may not create tables, or the database cannot be written.
     pub async fn rehearse_migration(options: &PostgresOptions) -> Result<(), Fault> {
-        let mut connection = connection::connect(&options.connect, options.pooler).await?;
+        let mut connection = connection::connect(&options.hosts, options.pooler).await?;
         run(&mut connection, BEGIN).await?;
         for statement in CREATE {
             run(&mut connection, statement).await?;

@@ -1,6 +1,6 @@
 //! Users table of another service, read page by page for an import. Nothing is written to it.
 
-use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 use uuid::Uuid;
 
 use super::{PostgresOptions, sql};
@@ -45,8 +45,9 @@ impl Table {
     /// # Errors
     /// Fails if the database cannot be reached, or a required column is missing.
     pub async fn open(options: &PostgresOptions, table: &str) -> Result<Self, Fault> {
-        let read_only = options.connect.clone().options([("default_transaction_read_only", "on")]);
-        let mut connection = read_only.connect().await.map_err(sql::fault)?;
+        let mut connection = options.hosts.connect().await.map_err(sql::fault)?;
+        let read_only = sqlx::raw_sql("SET default_transaction_read_only = on");
+        read_only.execute(&mut connection).await.map_err(sql::fault)?;
         let quoted = table.split('.').map(quote).collect::<Vec<_>>().join(".");
         let columns: Vec<(String, String)> = sqlx::query_as(
             "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute

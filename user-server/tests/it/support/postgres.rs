@@ -21,14 +21,20 @@ pub struct Postgres {
 }
 
 /// Starts the server, and starts it again for each line on standard input. When standard input
-/// closes, stops the server and deletes the folder.
+/// closes, stops the server and deletes the folder. With a fifth argument, the server is a standby
+/// of the server on that port.
 const SUPERVISOR: &str = r#"
 start() {
     "$1/postgres" -D "$2/data" -k "$2" -h 127.0.0.1 -p "$3" -c fsync=off -c max_connections=200 \
         -c deadlock_timeout=200ms $4 >>"$2/postgres.log" 2>&1 &
 }
-"$1/initdb" -D "$2/data" -U tests --auth=trust --no-sync --encoding=UTF8 --locale=C \
-    >"$2/initdb.log" 2>&1 || exit 1
+if [ -n "$5" ]; then
+    "$1/pg_basebackup" -D "$2/data" -h 127.0.0.1 -p "$5" -U tests -X stream -R -c fast \
+        >"$2/initdb.log" 2>&1 || exit 1
+else
+    "$1/initdb" -D "$2/data" -U tests --auth=trust --no-sync --encoding=UTF8 --locale=C \
+        >"$2/initdb.log" 2>&1 || exit 1
+fi
 start "$@"
 while read -r _; do
     wait
@@ -84,7 +90,7 @@ impl Postgres {
         postgres_is_installed()
             .then(binaries)
             .flatten()
-            .map(|binaries| Self::start(&binaries, "", &[]))
+            .map(|binaries| Self::start(&binaries, "", &[], None))
     }
 
     /// Like [`Postgres::dedicated`], with more options, and with files in the folder that the
@@ -93,7 +99,32 @@ impl Postgres {
         postgres_is_installed()
             .then(binaries)
             .flatten()
-            .map(|binaries| Self::start(&binaries, options, files))
+            .map(|binaries| Self::start(&binaries, options, files, None))
+    }
+
+    /// Starts a standby of this server. From then on, every commit of this server waits until the
+    /// standby has it.
+    pub fn synchronous_standby(&self) -> Self {
+        let standby = Self::start(&binaries().unwrap(), "", &[], Some(self));
+        assert!(self.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'"));
+        assert!(self.psql("postgres", "SELECT pg_reload_conf()"));
+        let synchronous = "SELECT 1 / COUNT(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        let began = Instant::now();
+        while !self.psql("postgres", synchronous) {
+            assert!(began.elapsed() < Duration::from_secs(30), "{}", standby.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        standby
+    }
+
+    /// Makes a standby the primary, and returns once it accepts writes.
+    pub fn promote(&self) {
+        assert!(self.psql("postgres", "SELECT pg_promote()"), "{}", self.log());
+    }
+
+    /// Returns the host and the port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Kills every process of the server.
@@ -120,7 +151,12 @@ impl Postgres {
         }
     }
 
-    fn start(binaries: &Path, options: &str, files: &[(&str, &str)]) -> Self {
+    fn start(
+        binaries: &Path,
+        options: &str,
+        files: &[(&str, &str)],
+        primary: Option<&Self>,
+    ) -> Self {
         let folder: PathBuf = TempDir::with_prefix("user-pg-").unwrap().keep();
         for (name, text) in files {
             let mut file = File::options()
@@ -135,8 +171,14 @@ impl Postgres {
         let mut supervisor = shell(&folder);
         let options = options.replace("$folder", folder.to_str().unwrap());
         let options = format!("{} {options}", std::env::var(POSTGRES_OPTIONS).unwrap_or_default());
-        let arguments =
-            [binaries.to_str().unwrap(), folder.to_str().unwrap(), &port.to_string(), &options];
+        let primary = primary.map(|primary| primary.port.to_string()).unwrap_or_default();
+        let arguments = [
+            binaries.to_str().unwrap(),
+            folder.to_str().unwrap(),
+            &port.to_string(),
+            &options,
+            &primary,
+        ];
         supervisor.args(["-c", SUPERVISOR, "supervisor"]).args(arguments);
         let child = supervisor
             .stdin(Stdio::piped())
