@@ -140,6 +140,21 @@ impl Fixture {
     }
 }
 
+/// Returns the migrations that have changed since the database of a schema version was written.
+pub fn changed_migrations(database: Database, schema: i64) -> Vec<i64> {
+    let statements = std::fs::read_to_string(database.file(schema, "sql")).unwrap().to_lowercase();
+    let migrator = match database {
+        Database::Sqlite => sqlx::migrate!("../migrations/sqlite"),
+        Database::Postgres => sqlx::migrate!("../migrations/postgres"),
+    };
+    let is_changed = |checksum: &[u8]| {
+        let hex: String = checksum.iter().map(|byte| format!("{byte:02x}")).collect();
+        !statements.contains(&hex)
+    };
+    let known = migrator.iter().filter(|migration| migration.version <= schema);
+    known.filter(|known| is_changed(&known.checksum)).map(|known| known.version).collect()
+}
+
 /// Creates the SQLite database of a schema version at `path`.
 pub async fn load_sqlite(schema: i64, path: &Path) {
     let statements = std::fs::read_to_string(Database::Sqlite.file(schema, "sql")).unwrap();

@@ -34,6 +34,23 @@ fn the_newest_schema_version_has_a_fixture() {
     }
 }
 
+/// A database that has applied a migration does not apply it again.
+#[test]
+fn a_migration_does_not_change_after_its_database_was_written() {
+    for database in Database::ALL {
+        for schema in database.schemas() {
+            let (name, changed) = (database.name(), fixture::changed_migrations(database, schema));
+            assert!(
+                changed.is_empty(),
+                "the migrations {changed:?} of {name} have changed since the database of schema \
+                 {schema:04} was written. Add a new migration instead. If no release contains \
+                 them, this is enough: cargo test -p user-server --test it -- --ignored \
+                 write_upgrade_fixtures"
+            );
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn databases_of_earlier_versions_serve_their_users() {
     for schema in Database::Sqlite.schemas() {
