@@ -170,7 +170,7 @@ fn the_cause_of_a_failed_connection_is_stated_in_words() {
         ("postgresql://u:geheim@[::1]:1/users", "[::1]:1/users: "),
         ("postgresql://u:geheim@nowhere.invalid/users?sslmode=disable", "nowhere.invalid"),
         ("postgresql://u:gehe/im@db/users", "%2F"),
-        ("host=db password=geheim dbname=users", "is not supported"),
+        ("host=nowhere.invalid password=geheim dbname=users sslmode=disable", "nowhere.invalid"),
     ];
     for (url, cause) in cases {
         for command in [&[][..], &["check"], &["migrate"], &["user", "list"], &["fsck"]] {
