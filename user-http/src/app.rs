@@ -6,9 +6,11 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::IntoResponse;
+use axum::extract::Request;
+use axum::http::header::{CACHE_CONTROL, HOST, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode, Version};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
@@ -223,12 +225,14 @@ fn router(
     demo: bool,
 ) -> Router {
     let router = if demo { demo::router() } else { Router::new() };
-    let router = router.merge(auth::router(check)).merge(jwks::router(upstream));
+    let router = router.merge(auth::router(check));
+    let keys = jwks::router(upstream);
     let router = match api {
-        Some(api) => router.merge(api::router(api)).fallback(api::not_found),
-        None => router.fallback(|| async { StatusCode::NOT_FOUND }),
+        Some(api) => router.merge(api::router(api, keys)),
+        None => router.merge(keys).fallback(|| async { StatusCode::NOT_FOUND }),
     };
     router
+        .layer(from_fn(require_host))
         // The text of a panic could contain what an end user has sent, so it is not logged.
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a check has panicked");
@@ -238,6 +242,16 @@ fn router(
             CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
+}
+
+/// Refuses a request of HTTP/1.1 without exactly one Host (RFC 9112, section 3.2): a proxy and this
+/// program could choose different ones.
+async fn require_host(request: Request, next: Next) -> Response {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    if request.version() == Version::HTTP_11 && hosts != 1 {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    next.run(request).await
 }
 
 async fn wait_for_first(upstream: &Upstream) {

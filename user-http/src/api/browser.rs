@@ -31,7 +31,7 @@ const EXPOSED_HEADERS: &str = "Retry-After, WWW-Authenticate";
 /// Seconds for which a browser may keep the reply to a preflight request.
 const PREFLIGHT_AGE: &str = "600";
 /// Paths that pages of other origins may use, by their beginning. The cookies are not for them.
-const FOR_OTHER_ORIGINS: [&str; 2] = ["/v1/", "/openapi.json"];
+const FOR_OTHER_ORIGINS: [&str; 3] = ["/v1/", "/openapi.json", "/.well-known/"];
 
 /// Refuses a request that changes something and has a cookie, unless it comes from a page of this
 /// origin: another site, or another host of the same site, could have made the browser send it.

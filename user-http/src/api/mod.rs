@@ -84,21 +84,24 @@ fn routes() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
     ]
 }
 
-/// Returns the routes of the API.
-pub fn router(api: Arc<Api>) -> Router {
+/// Returns the routes of the API, together with `public` ones: their replies get the same headers.
+/// Any other path is answered 404.
+pub fn router(api: Arc<Api>, public: Router) -> Router {
     routes()
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .method_not_allowed_fallback(other_method)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(&api), browser::protect))
-        .layer(from_fn_with_state(Arc::clone(&api), browser::share))
         .layer(from_fn_with_state(Arc::clone(&api), measure))
-        .with_state(api)
+        .with_state(Arc::clone(&api))
+        .fallback(not_found)
+        .merge(public)
+        .layer(from_fn_with_state(api, browser::share))
 }
 
 /// Answers a request to a path that no route has.
-pub async fn not_found() -> impl IntoResponse {
+async fn not_found() -> impl IntoResponse {
     Problem::not_found()
 }
 

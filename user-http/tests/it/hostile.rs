@@ -124,6 +124,25 @@ fn bytes_that_are_not_http_are_rejected() {
 }
 
 #[test]
+fn a_request_has_exactly_one_host() {
+    let service = LiveService::start();
+    let (program, kim) = (Program::start(&service.address), service.register("kim"));
+    for (version, hosts, expected) in [
+        ("1.1", "Host: a\r\n", 200),
+        ("1.1", "Host: a\r\nHost: a\r\n", 400),
+        ("1.1", "Host: a\r\nHost: b\r\n", 400),
+        ("1.1", "", 400),
+        ("1.0", "", 200),
+    ] {
+        let mut http = Http::connect(program.address);
+        let bearer = format!("Authorization: Bearer {}", kim.token);
+        http.send(format!("GET /auth/check HTTP/{version}\r\n{hosts}{bearer}\r\n\r\n"));
+        let reply = http.reply().unwrap();
+        assert_eq!(reply.status, expected, "{version} {hosts:?}: {reply:?}");
+    }
+}
+
+#[test]
 fn what_a_stranger_states_about_a_request_is_ignored() {
     let service = LiveService::start();
     let settings = [("TRUSTED_PROXIES", "192.0.2.0/24")];

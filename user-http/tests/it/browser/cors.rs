@@ -21,6 +21,10 @@ fn there_are_no_cors_headers_unless_origins_are_named() {
         ("GET /v1/me", &[][..]),
         ("OPTIONS /v1/me", &[("Access-Control-Request-Method", "PATCH")]),
         ("GET /openapi.json", &[]),
+        ("GET /.well-known/jwks.json", &[]),
+        ("GET /v1/unknown", &[]),
+        ("GET /unknown", &[]),
+        ("PUT /v1/me", &[]),
     ] {
         let headers = [&[("Origin", APP)], extra].concat();
         let reply = raw(program.address, request, &headers, "");
@@ -52,6 +56,8 @@ fn only_named_origins_may_use_the_api_and_never_with_cookies() {
     assert_eq!(allowed, "Authorization, Content-Type, Idempotency-Key, traceparent");
     assert_eq!(reply.header("access-control-allow-credentials"), "absent");
     assert_eq!(reply.header("vary"), "Origin");
+    let reply = send("GET /v1/unknown", APP, &[]);
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (404, APP));
     let reply = send("GET /v1/me", "http://localhost:3000", &[]);
     assert_eq!(reply.header("access-control-allow-origin"), "http://localhost:3000");
     assert_eq!(reply.header("access-control-allow-methods"), "absent");

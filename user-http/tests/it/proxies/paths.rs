@@ -90,6 +90,11 @@ pub(super) fn spellings(site: Site) {
         let plain = site.request(&format!("GET {path}"), &[]);
         assert_eq!(plain.status, 200, "{path}: {plain:?}");
     }
+    // The checks answer the proxy only: such a path is one of the backend, or refused.
+    for path in ["/auth/check/../../v1/x", "/auth/page/../../v1/x", "/v1/../auth/check"] {
+        let reply = site.request_as_kim(&format!("GET {path}"), &[]);
+        assert_eq!(reply.header("x-user-id"), "absent", "{path}: {reply:?}");
+    }
 }
 
 pub(super) fn targets(site: Site) {
