@@ -155,7 +155,8 @@ async fn logs_are_json_and_contain_no_secret() {
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
     let count = |name: &str| {
-        lines.iter().filter(|line| line["request"] == name && line.get("outcome").is_some()).count()
+        let of_name = |line: &&Value| line["span"]["request"] == name;
+        lines.iter().filter(of_name).filter(|line| line.get("outcome").is_some()).count()
     };
     assert_eq!(
         (
@@ -167,11 +168,14 @@ async fn logs_are_json_and_contain_no_secret() {
         ),
         (1, 1, 1, 1, 1)
     );
-    for line in
-        lines.iter().filter(|line| line.get("outcome").is_some() && line.get("request").is_some())
+    for line in lines
+        .iter()
+        .filter(|line| line.get("outcome").is_some() && line["span"]["request"].is_string())
     {
         assert!(
-            line["id"].is_u64() && line["millis"].is_u64() && line["outcome"].is_string(),
+            line["span"]["id"].is_u64()
+                && line["duration_ms"].is_u64()
+                && line["outcome"].is_string(),
             "{line}"
         );
     }

@@ -114,9 +114,13 @@ impl Codes for SqlStore {
         let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, client, at).await?;
         // Locks the row, so that concurrent requests see each other's email.
+        // It is updated once: a second update in a transaction would also lock the user, which a
+        // deletion locks first.
         let lock = concat!(
-            "UPDATE verifications SET guesses = guesses WHERE id = $1 RETURNING ",
-            verification_columns!()
+            "SELECT ",
+            verification_columns!(),
+            " FROM verifications WHERE id = $1",
+            lock_row!()
         );
         let row: Option<VerificationRow> =
             tx.optional(sqlx::query_as(lock).bind(verification_id)).await?;

@@ -20,8 +20,9 @@ const OUTAGE: &str = "during the failover";
 const AFTER: &str = "after";
 const RECONNECTING: &str = "every connection is lost again";
 /// Time within which the service makes changes again after the standby accepts them, and within
-/// which an ended session is refused on every node.
-const LIMIT: Duration = Duration::from_secs(1);
+/// which an ended session is refused on every node, on a machine with other work. The figures in
+/// docs/FAULTS.md are below a second.
+const LIMIT: Duration = Duration::from_secs(5);
 /// Duration of the outage before the standby is promoted.
 const OUTAGE_DURATION: Duration = Duration::from_secs(2);
 /// Statement that closes every connection of the service.
@@ -130,7 +131,7 @@ async fn fail_over(
         // The nodes choose again between two servers that accept writes.
         stats.phase(RECONNECTING);
         // The calls of the previous phase are answered first.
-        tokio::time::sleep(LIMIT).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(standby.psql("postgres", TERMINATE));
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
