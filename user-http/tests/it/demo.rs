@@ -315,6 +315,26 @@ fn a_browser_returns_to_the_page_that_needed_the_login() {
     browser.wait("body", "INVALID_RETURN_TO");
 }
 
+/// A request without a reply ends, and does not keep other tabs from sending theirs.
+#[test]
+fn a_stalled_login_ends_with_a_message() {
+    let Some(browser) = Chromium::start() else { return };
+    let (service, program) = start();
+    service.register("kim");
+    browser.open(&url(&program));
+    browser.wait("#login h1", "Log in");
+    browser.script(
+        "const timeout = AbortSignal.timeout; \
+         AbortSignal.timeout = (time) => timeout.call(AbortSignal, time / 10)",
+    );
+    program.signal("STOP");
+    log_in(&browser, "kim", PASSWORD);
+    browser.wait("#error", "service");
+    program.signal("CONT");
+    log_in(&browser, "kim", PASSWORD);
+    browser.wait("#account-name", "kim");
+}
+
 #[test]
 fn the_page_has_a_strict_policy_and_is_off_by_default() {
     let (_service, program) = start();

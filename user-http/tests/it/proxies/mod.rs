@@ -41,6 +41,7 @@ scenarios! {
     an_expired_token_is_refused: scenarios::expires
     a_session_that_ended_is_refused_within_a_second: scenarios::revokes
     a_request_of_another_site_is_refused: scenarios::other_site
+    no_connection_header_hides_the_origin_of_a_request: scenarios::hop_by_hop
     while_the_service_is_down_the_answer_is_503: scenarios::service_down
     while_user_http_is_down_the_answer_is_503: scenarios::check_down
     checks_share_a_few_connections: scenarios::keepalive
@@ -63,6 +64,7 @@ scenarios! {
     other_cookies_reach_the_backend: checks::cookies
     a_body_reaches_the_backend_whole: checks::bodies
     a_page_without_a_session_is_redirected: pages::redirects
+    a_page_that_the_browser_cannot_return_to_is_left_out: pages::unreturnable
     the_routes_of_browsers_reach_user_http: pages::api
     a_repeated_cookie_leads_to_the_login_and_can_be_logged_out: pages::repeated_cookie
     a_browser_logs_in_refreshes_and_logs_out: pages::session

@@ -41,6 +41,30 @@ pub(super) fn redirects(site: Site) {
     assert_eq!(site.backend.take_requests(), 0);
 }
 
+/// A page to which user-http would not send the browser back is left out of the redirect, so that
+/// the browser arrives at the login.
+pub(super) fn unreturnable(site: Site) {
+    let long = format!("/orders?{}", "a".repeat(3000));
+    for page in ["//evil.example", "//evil.example/orders", "/\\evil.example", "/orders\\x", &long]
+    {
+        let reply = site.request(&format!("GET {page}"), &[NAVIGATE]);
+        let sent = &page[..page.len().min(30)];
+        if reply.status == 302 {
+            let location = reply.header("location");
+            let place = location.strip_prefix("http://app.example").unwrap_or(location);
+            assert!(place.starts_with("/auth/refresh"), "{sent}: {reply:?}");
+            let refresh = site.request(&format!("GET {place}"), &[NAVIGATE]);
+            assert_eq!(refresh.status, 303, "{sent}: {refresh:?}");
+            let login = refresh.header("location");
+            assert!(login.starts_with("/public/login"), "{sent}: {refresh:?}");
+            assert!(!login.contains("evil"), "{sent}: {refresh:?}");
+        } else {
+            assert!([400, 414].contains(&reply.status), "{sent}: {reply:?}");
+        }
+    }
+    assert_eq!(site.backend.take_requests(), 0);
+}
+
 /// The routes of browsers reach user-http, with the origin that the browser sees, and nothing that
 /// the end user states about that.
 pub(super) fn api(site: Site) {

@@ -102,6 +102,39 @@ pub(super) fn other_site(site: Site) {
     assert_eq!(site.backend.take_requests(), 0);
 }
 
+/// A header that `Connection` names is removed at the next hop. None of those that decide about a
+/// request can be removed in this way, neither before the check nor before the backend.
+pub(super) fn hop_by_hop(site: Site) {
+    let cookie = site.cookie();
+    let foreign = [("Sec-Fetch-Site", "cross-site"), ("Origin", "http://evil.example")];
+    for named in [
+        "sec-fetch-site",
+        "Sec-Fetch-Site, Origin",
+        "close, sec-fetch-mode ,origin",
+        "x-forwarded-method",
+        "x-forwarded-host, x-forwarded-proto",
+        "x-user-id",
+        "cookie",
+        "authorization",
+    ] {
+        let connection = [("Connection", named), ("Cookie", cookie.as_str())];
+        let reply = site.request("POST /orders", &[&foreign[..], &connection].concat());
+        assert!([400, 401, 403].contains(&reply.status), "{named}: {reply:?}");
+        let reply = site.request("POST /v1/me/delete", &[&foreign[..], &connection].concat());
+        assert!([400, 401, 403].contains(&reply.status), "{named}: {reply:?}");
+        assert_eq!(site.backend.take_requests(), 0, "{named}");
+        // A request that passes has its identity.
+        let own = ("Sec-Fetch-Site", "same-origin");
+        let reply = site.request("POST /orders", &[&[own][..], &connection].concat());
+        for head in site.backend.take_heads() {
+            let head = head.to_ascii_lowercase();
+            let identity = format!("x-user-id: {}", site.kim.user_id);
+            assert!(head.contains(&identity) && !head.contains("__host"), "{named}: {head}");
+        }
+        assert!([200, 400, 401, 403].contains(&reply.status), "{named}: {reply:?}");
+    }
+}
+
 pub(super) fn service_down(mut site: Site) {
     assert_eq!(site.request_as_kim("GET /orders", &[]).status, 200);
     site.backend.take_requests();
