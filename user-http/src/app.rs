@@ -5,21 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::Request;
-use axum::http::header::{CACHE_CONTROL, HOST, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode, Version};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
-
-use crate::api::{self, Api, TokenAges};
-use crate::auth::{self, AuthCheck};
+use crate::api::{Api, TokenAges};
+use crate::auth::AuthCheck;
 use crate::config::Config;
-use crate::demo;
+use crate::endpoints::Endpoints;
 use crate::forwarded::TrustedProxies;
-use crate::jwks;
 use crate::listener::{Listener, Options};
 use crate::logs::DroppedLines;
 use crate::metrics::{ConnectionMetrics, Metrics};
@@ -122,7 +112,7 @@ impl App {
         let monitor_listener = match config.metrics_listen {
             Some(address) => {
                 let options = Options {
-                    router: monitor::router(Arc::clone(&monitor)),
+                    handler: monitor::router(Arc::clone(&monitor)),
                     limits: monitor::LIMITS,
                     tls: None,
                     trusted_proxies: TrustedProxies::default(),
@@ -136,7 +126,7 @@ impl App {
         };
         wait_for_first(&upstream).await;
         let options = Options {
-            router: router(check, api, Arc::clone(&upstream), config.demo),
+            handler: Endpoints::new(check, api, Arc::clone(&upstream), config.demo),
             limits: config.limits,
             tls: tls.clone(),
             trusted_proxies: config.trusted_proxies.clone(),
@@ -214,44 +204,6 @@ impl App {
             monitor.drain(Duration::ZERO, &ConnectionMetrics::default()).await;
         }
     }
-}
-
-/// Returns the routes for proxies, and those of the API and of the demo page if they are on. Any
-/// other path is answered 404, and no reply but public keys and documents may be stored by a cache.
-fn router(
-    check: Arc<AuthCheck>,
-    api: Option<Arc<Api>>,
-    upstream: Arc<Upstream>,
-    demo: bool,
-) -> Router {
-    let router = if demo { demo::router() } else { Router::new() };
-    let router = router.merge(auth::router(check));
-    let keys = jwks::router(upstream);
-    let router = match api {
-        Some(api) => router.merge(api::router(api, keys)),
-        None => router.merge(keys).fallback(|| async { StatusCode::NOT_FOUND }),
-    };
-    router
-        .layer(from_fn(require_host))
-        // The text of a panic could contain what an end user has sent, so it is not logged.
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            tracing::error!("a check has panicked");
-            (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")]).into_response()
-        }))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        ))
-}
-
-/// Refuses a request of HTTP/1.1 without exactly one Host (RFC 9112, section 3.2): a proxy and this
-/// program could choose different ones.
-async fn require_host(request: Request, next: Next) -> Response {
-    let hosts = request.headers().get_all(HOST).iter().count();
-    if request.version() == Version::HTTP_11 && hosts != 1 {
-        return StatusCode::BAD_REQUEST.into_response();
-    }
-    next.run(request).await
 }
 
 async fn wait_for_first(upstream: &Upstream) {

@@ -139,6 +139,7 @@ test("an entry that is not understood makes the verifier ask for every token", (
     { kind: 1, id: new Uint8Array(15), before: 0 },
     { kind: 3, id: new Uint8Array(1), before: 0 },
     { kind: 4, id: Uint8Array.of(0xff), before: 0 },
+    { kind: 4, id: new Uint8Array(), before: 0 },
   ]) {
     const { local, revoke } = start();
     revoke([entry]);

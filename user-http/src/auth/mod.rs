@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::HttpBody;
-use axum::extract::{Request, State};
 use axum::http::header::CONNECTION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Request};
 use axum::response::Response;
 use axum::routing::any;
 use user_proto::verifier::{NotVerified, Verified, VerifyError};
@@ -60,34 +59,32 @@ enum Outcome {
     },
 }
 
-/// Returns the routes of both endpoints and of every path below them.
+/// Returns true for `/auth/check` and every path below it.
+pub(crate) fn is_check(path: &str) -> bool {
+    path.strip_prefix("/auth/check").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Returns the routes of `/auth/page` and of every path below it.
 pub fn router(state: Arc<AuthCheck>) -> Router {
     Router::new()
-        .route("/auth/check", any(check))
-        .route("/auth/check/", any(check))
-        .route("/auth/check/{*path}", any(check))
         .route("/auth/page", any(page::check))
         .route("/auth/page/", any(page::check))
         .route("/auth/page/{*path}", any(page::check))
         .with_state(state)
 }
 
-/// Answers the check of one request. Method, query, body and Upgrade of the check itself are
-/// ignored.
-async fn check(State(state): State<Arc<AuthCheck>>, request: Request) -> Response {
-    let (head, body) = request.into_parts();
-    state.answer(&head, !body.is_end_stream()).await
-}
-
 impl AuthCheck {
+    /// Answers the check of one request. Method, query, body and Upgrade of the check itself are
+    /// ignored.
+    pub(crate) async fn answer(&self, request: Request<impl HttpBody>, peer: Peer) -> Response {
+        let (head, body) = request.into_parts();
+        self.answer_head(&head, peer, !body.is_end_stream()).await
+    }
+
     /// Answers a check. The connection is closed if the request has a body, which is not read.
-    async fn answer(&self, head: &Parts, has_body: bool) -> Response {
+    async fn answer_head(&self, head: &Parts, peer: Peer, has_body: bool) -> Response {
         let started = Instant::now();
-        let outcome = match head.extensions.get::<Peer>() {
-            Some(peer) => self.outcome(head, *peer).await,
-            // The listener adds the peer to every request.
-            None => Outcome::Unavailable { retry_after: reply::DEFAULT_RETRY_AFTER },
-        };
+        let outcome = self.outcome(head, peer).await;
         let (result, mut response) = reply::response(outcome);
         self.metrics.record(result, started.elapsed());
         if has_body {

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION, LOCATION, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
 use super::AuthCheck;
 use super::same_origin::SEC_FETCH_MODE;
@@ -21,15 +21,18 @@ const PATH: &str = "/auth/page";
 /// Answers the check of one request.
 pub(super) async fn check(State(state): State<Arc<AuthCheck>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let mut response = state.answer(&head, !body.is_end_stream()).await;
+    // The listener adds the peer to every request.
+    let Some(&peer) = head.extensions.get::<Peer>() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
+    let mut response = state.answer_head(&head, peer, !body.is_end_stream()).await;
     let vary = HeaderValue::from_static("Accept, Authorization, Cookie, Sec-Fetch-Mode");
     response.headers_mut().insert(VARY, vary);
-    let Some(peer) = head.extensions.get::<Peer>() else { return response };
-    if response.status() == StatusCode::UNAUTHORIZED && is_navigation(&head, peer) {
+    if response.status() == StatusCode::UNAUTHORIZED && is_navigation(&head, &peer) {
         // 302 keeps HEAD as it is.
         *response.status_mut() = StatusCode::FOUND;
         let target =
-            state.login.refresh_url(page(&head, peer).as_deref(), peer.origin(&head.headers));
+            state.login.refresh_url(page(&head, &peer).as_deref(), peer.origin(&head.headers));
         response.headers_mut().insert(LOCATION, location(target));
     }
     response

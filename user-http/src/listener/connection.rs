@@ -1,11 +1,13 @@
 //! One connection: PROXY protocol, TLS, and HTTP/1.1 until it ends.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,7 +20,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Watched};
-use super::{ConnectionLimits, Options};
+use super::{Handler, Options};
 use crate::forwarded::Peer;
 use crate::metrics::CloseReason;
 use crate::proxy_protocol;
@@ -31,7 +33,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) async fn serve(
     mut stream: TcpStream,
     socket: SocketAddr,
-    options: Arc<Options>,
+    options: Arc<Options<impl Handler>>,
     activity: Arc<Activity>,
     drain: CancellationToken,
 ) -> Option<CloseReason> {
@@ -58,9 +60,9 @@ pub(super) async fn serve(
         }
     }
     match &options.tls {
-        None => serve_http(stream, peer, &options, activity, drain).await,
+        None => serve_http(stream, peer, options, activity, drain).await,
         Some(tls) => match timeout(options.limits.head_time, tls.accept(stream)).await {
-            Ok(Ok(stream)) => serve_http(stream, peer, &options, activity, drain).await,
+            Ok(Ok(stream)) => serve_http(stream, peer, options, activity, drain).await,
             Ok(Err(error)) => {
                 tracing::debug!(%socket, %error, "the TLS handshake failed");
                 Some(CloseReason::Handshake)
@@ -70,30 +72,40 @@ pub(super) async fn serve(
     }
 }
 
+impl Handler for Router {
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: Peer,
+        activity: &Arc<Activity>,
+    ) -> Response {
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(Arc::clone(activity));
+        let Ok(response) = TowerToHyperService::new(self.clone()).call(request).await;
+        response
+    }
+}
+
 async fn serve_http(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: Peer,
-    options: &Options,
+    options: Arc<Options<impl Handler>>,
     activity: Arc<Activity>,
     drain: CancellationToken,
 ) -> Option<CloseReason> {
-    let router: TowerToHyperService<Router> = TowerToHyperService::new(options.router.clone());
+    let limits = options.limits;
     let requests = Arc::clone(&activity);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        requests.request_began();
-        request.extensions_mut().insert(peer);
-        request.extensions_mut().insert(Arc::clone(&requests));
-        let answer = router.call(request);
-        let requests = Arc::clone(&requests);
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (options, requests) = (Arc::clone(&options), Arc::clone(&requests));
         async move {
-            let answer = answer.await;
+            requests.request_began();
+            let response = options.handler.answer(request, peer, &requests).await;
             requests.request_ended();
-            answer
+            Ok::<_, Infallible>(response)
         }
     });
-    let ConnectionLimits { head_bytes, .. } = options.limits;
     let mut http = http1::Builder::new();
-    http.max_buf_size(head_bytes);
+    http.max_buf_size(limits.head_bytes);
     let stream = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let mut connection = pin!(http.serve_connection(stream, service));
     let mut check = tokio::time::interval(CHECK_INTERVAL);
@@ -111,7 +123,7 @@ async fn serve_http(
                 connection.as_mut().graceful_shutdown();
             }
             _ = check.tick() => {
-                if let Some(reason) = activity.expired(&options.limits) {
+                if let Some(reason) = activity.expired(&limits) {
                     return Some(reason);
                 }
             }

@@ -8,12 +8,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::forwarded::TrustedProxies;
+use crate::forwarded::{Peer, TrustedProxies};
 use crate::metrics::{CloseReason, ConnectionMetrics};
 use crate::tls::Tls;
 pub(crate) use activity::Activity;
@@ -39,9 +41,20 @@ pub struct ConnectionLimits {
     pub idle_time: Duration,
 }
 
+/// Answers the requests of a listener.
+pub(crate) trait Handler: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        activity: &Arc<Activity>,
+    ) -> impl Future<Output = Response> + Send;
+}
+
 /// Options of a listener.
-pub struct Options {
-    pub router: Router,
+pub(crate) struct Options<H> {
+    pub handler: H,
     pub limits: ConnectionLimits,
     pub tls: Option<Arc<Tls>>,
     pub trusted_proxies: TrustedProxies,
@@ -60,7 +73,7 @@ fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 
 /// A running listener. It stops when it is dropped.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     address: SocketAddr,
     drain: CancellationToken,
     task: JoinHandle<JoinSet<()>>,
@@ -71,7 +84,10 @@ impl Listener {
     ///
     /// # Errors
     /// If the system refuses the address.
-    pub async fn start(address: SocketAddr, options: Options) -> std::io::Result<Self> {
+    pub(crate) async fn start(
+        address: SocketAddr,
+        options: Options<impl Handler>,
+    ) -> std::io::Result<Self> {
         let listener = listen(address)?;
         let address = listener.local_addr()?;
         let drain = CancellationToken::new();
@@ -81,13 +97,13 @@ impl Listener {
 
     /// Returns the address that the listener is bound to.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Stops accepting, closes idle connections, and waits up to `grace` for the others. Returns
     /// the number of connections that were still open after that.
-    pub async fn drain(mut self, grace: Duration, metrics: &ConnectionMetrics) -> usize {
+    pub(crate) async fn drain(mut self, grace: Duration, metrics: &ConnectionMetrics) -> usize {
         self.drain.cancel();
         let Ok(mut connections) = (&mut self.task).await else { return 0 };
         let ended = async { while connections.join_next().await.is_some() {} };
@@ -118,7 +134,7 @@ struct Accepted {
 /// Accepts connections until draining begins. Returns the connections that are open at that time.
 async fn accept(
     listener: TcpListener,
-    options: Arc<Options>,
+    options: Arc<Options<impl Handler>>,
     drain: CancellationToken,
 ) -> JoinSet<()> {
     let (mut connections, mut accepted) = (JoinSet::new(), Vec::<Accepted>::new());

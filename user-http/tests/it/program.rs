@@ -99,6 +99,17 @@ impl Program {
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+        // On a busy machine, a thread may run on for a while.
+        if name == "STOP" {
+            until(|| self.is_stopped());
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        threads.map(|thread| thread.unwrap().path().join("status")).all(|status| {
+            std::fs::read_to_string(status).is_ok_and(|text| text.contains("State:\tT"))
+        })
     }
 
     /// Waits for the process to end.

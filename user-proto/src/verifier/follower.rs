@@ -143,11 +143,11 @@ impl Follower {
                 }
                 Some(false)
             }
-            3 => {
+            3 if row.id.is_empty() => {
                 self.writer.add_all(&self.local.revocations, row.before.0, expiry);
                 Some(false)
             }
-            4 => {
+            4 if !row.id.is_empty() => {
                 // A longer kid names no key that this verifier accepts.
                 if row.id.len() > limits::MAX_KID {
                     return Some(false);

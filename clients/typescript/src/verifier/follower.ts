@@ -104,7 +104,7 @@ export class Follower {
         // A longer kid names no key that this verifier accepts.
         if (id.length > MAX_KID) return false;
         const kid = text(id);
-        return kid === undefined ? undefined : keys.revoke(kid);
+        return kid ? keys.revoke(kid) : undefined;
       }
       default:
         return undefined;

@@ -209,3 +209,17 @@ async fn a_key_is_revoked_once_and_too_many_are_not_understood() {
     harness.answer(Instant::now(), (0, 0), vec![key(10_000)]);
     assert!(harness.local().has_unknown_entry.load(Ordering::Acquire));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_row_whose_id_does_not_fit_its_kind_is_not_understood() {
+    let short: &[u8] = &[1; 15];
+    for (kind, id) in
+        [(1, short), (2, &[]), (3, &[1; 16]), (3, b"x"), (4, b""), (4, b"\xff"), (5, b"")]
+    {
+        let mut harness = Harness::new(VerifierConfig::default());
+        let row = RevocationRow { kind, id: Cow::Borrowed(id), before: UnixSeconds(0) };
+        harness.answer(Instant::now(), (0, 0), vec![row]);
+        let unknown = harness.local().has_unknown_entry.load(Ordering::Acquire);
+        assert!(unknown, "kind {kind}, id {id:?}");
+    }
+}

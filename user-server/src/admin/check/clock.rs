@@ -20,10 +20,11 @@ async fn compare(store: &dyn Store) -> Result<Finding, Fault> {
     let server_time = store.server_time().await?;
     let local = SystemClock.now();
     let now = server_time.unwrap_or(local);
-    let (clock, shown) = match server_time {
-        Some(_) => ("the clock of the database", timestamps::format(now)),
-        None => ("the clock of this machine", timestamps::format(now)),
+    let clock = match server_time {
+        Some(_) => "the clock of the database",
+        None => "the clock of this machine",
     };
+    let shown = timestamps::format(now);
     if let Some(last) = audit::event_after(store, now).await? {
         return Ok(warning(
             "clock",
