@@ -61,6 +61,7 @@ mod functions;
 mod heartbeat;
 mod hints;
 mod hosts;
+mod lease;
 mod migration;
 mod options;
 mod pool;

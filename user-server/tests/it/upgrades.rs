@@ -5,6 +5,7 @@ mod across;
 mod fixture;
 mod kept_sessions;
 pub mod later_schema;
+mod lease;
 mod old_sessions;
 mod sql_dump;
 mod two_versions;

@@ -43,6 +43,10 @@ const HINTS: &[(&str, &str)] = &[
         "Name the primary server in the URL, not a standby. If it is the primary, find out why \
          default_transaction_read_only is on: providers set it when a disk is full.",
     ),
+    (
+        "is migrating the schema",
+        "Wait until the other node has finished, and start this one again.",
+    ),
     ("No space left", "Free space on the disk of PostgreSQL."),
     (
         "does not support TLS",

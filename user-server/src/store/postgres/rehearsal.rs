@@ -22,6 +22,14 @@ const CREATE: [&str; 2] = [
     "INSERT INTO user_server_check SELECT repeat(md5(i::text), 20) FROM generate_series(1, 400) i",
 ];
 
+/// Statements that need the same privileges as those that acquire, renew and release the lease
+/// under which one node migrates.
+const LEASE: [&str; 3] = [
+    "INSERT INTO migration_lease (id) SELECT id FROM migration_lease WHERE false",
+    "UPDATE migration_lease SET expires_at = expires_at WHERE false",
+    "DELETE FROM migration_lease WHERE false",
+];
+
 impl PostgresStore {
     /// Checks that the role may lock and change the rows of each table, in a transaction that is
     /// rolled back. Returns the number of the service's tables that exist.
@@ -49,15 +57,22 @@ impl PostgresStore {
         Ok(tables)
     }
 
-    /// Checks that the role may create tables, in a transaction that is rolled back.
+    /// Checks that the role may create tables and acquire the lease of migrations, in a transaction
+    /// that is rolled back.
     ///
     /// # Errors
-    /// If the role may not create tables, or the database cannot be written.
+    /// If the role may not run one of the statements, or the database cannot be written.
     pub async fn rehearse_migration(options: &PostgresOptions) -> Result<(), Fault> {
         let mut connection = connection::connect(&options.hosts, options.pooler).await?;
         run(&mut connection, BEGIN).await?;
         for statement in CREATE {
             run(&mut connection, statement).await?;
+        }
+        let exists = sqlx::raw_sql("SELECT 1 WHERE to_regclass('migration_lease') IS NOT NULL");
+        if connection.fetch_optional(exists).await.map_err(sql::fault)?.is_some() {
+            for statement in LEASE {
+                run(&mut connection, statement).await?;
+            }
         }
         run(&mut connection, "ROLLBACK").await?;
         connection.close().await.map_err(sql::fault)

@@ -40,6 +40,31 @@ fn check_fails_if_the_role_may_not_create_tables() {
 }
 
 #[test]
+fn check_fails_if_the_role_may_not_acquire_the_lease_of_migrations() {
+    let Some(server) = postgres() else { return };
+    let (url, limited) = database_and_role(server, "env_no_lease", "");
+    let folder = tempfile::tempdir().unwrap();
+    for missing in ["SELECT", "INSERT", "UPDATE", "DELETE"] {
+        let grant = format!(
+            "GRANT CREATE ON SCHEMA public TO env_no_lease;
+             GRANT ALL ON ALL TABLES IN SCHEMA public TO env_no_lease;
+             REVOKE {missing} ON migration_lease FROM env_no_lease"
+        );
+        assert!(server.psql(name(&url), &grant));
+        let check = run_in(folder.path(), &["check"], &settings(&limited));
+        let line = finding(&check, "migrations");
+        assert!(line.starts_with("WRONG") && line.contains("migration_lease"), "{check:?}");
+        // Whoever migrates by hand with another role needs no such privilege.
+        let by_hand = [&settings(&limited)[..], &[("MIGRATE", "off")]].concat();
+        let check = run_in(folder.path(), &["check"], &by_hand);
+        assert_eq!(check.code, Some(0), "{check:?}");
+    }
+    assert!(server.psql(name(&url), "GRANT ALL ON migration_lease TO env_no_lease"));
+    let check = run_in(folder.path(), &["check"], &settings(&limited));
+    assert_eq!(check.code, Some(0), "{check:?}");
+}
+
+#[test]
 fn check_runs_each_lock_and_change_and_leaves_nothing_behind() {
     let Some(server) = postgres() else { return };
     let (url, limited) = database_and_role(server, "env_reader", "");
