@@ -88,25 +88,74 @@ pub const WATCH_CONNECTIONS: u32 = 4;
 type Db = sqlx::Postgres;
 type Args = sqlx::postgres::PgArguments;
 
-/// Statements that begin a transaction in one round trip. They set the isolation level, since the
-/// transaction relies on locks, not on snapshots, whatever the defaults of the database and the
-/// role are. The timeouts make the server end the transaction of a node that has failed, even
-/// through a proxy.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-                     SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '1500ms'; \
-                     SET LOCAL idle_in_transaction_session_timeout = '10s'; \
-                     SET LOCAL bytea_output = 'hex'";
-/// Statements that begin a transaction of a background task.
-const BEGIN_BACKGROUND: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-                                SET LOCAL statement_timeout = '5s'; \
-                                SET LOCAL lock_timeout = '4s'; \
-                                SET LOCAL idle_in_transaction_session_timeout = '10s'; \
-                                SET LOCAL bytea_output = 'hex'";
-/// Statements that begin a read-only transaction on a snapshot of the whole database, for long
-/// reads.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
-                        SET LOCAL statement_timeout = '10min'; \
-                        SET LOCAL idle_in_transaction_session_timeout = '60s'";
+/// Statements that begin a transaction, in one round trip. They set what the transaction relies on,
+/// whatever the defaults of the database and the role are.
+#[derive(Clone, Copy)]
+struct Begin {
+    /// Statements for every server.
+    all: &'static str,
+    /// The same for a server that can limit the time of a transaction: PostgreSQL 17 and later.
+    with_limit: &'static str,
+}
+
+/// Builds the statements that begin a transaction. The limit of its time is set to zero first,
+/// since a server does not change a limit by default that has begun already.
+macro_rules! begin {
+    ($statements:expr, $limit:literal) => {
+        Begin {
+            all: $statements,
+            with_limit: concat!(
+                $statements,
+                "; SET LOCAL transaction_timeout = 0; SET LOCAL transaction_timeout = '",
+                $limit,
+                "'"
+            ),
+        }
+    };
+}
+
+/// Begins a transaction of a request. The isolation level is set because the transaction relies on
+/// locks, not on snapshots. The timeouts make the server end the transaction of a node that has
+/// failed, even through a proxy, and with it the locks that other requests wait for.
+const BEGIN: Begin = begin!(
+    concat!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; ",
+        "SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '1500ms'; ",
+        "SET LOCAL idle_in_transaction_session_timeout = '10s'; ",
+        "SET LOCAL bytea_output = 'hex'"
+    ),
+    "2500ms"
+);
+/// Begins a transaction of a background task, which may take longer.
+const BEGIN_BACKGROUND: Begin = begin!(
+    concat!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED; ",
+        "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; ",
+        "SET LOCAL idle_in_transaction_session_timeout = '10s'; ",
+        "SET LOCAL bytea_output = 'hex'"
+    ),
+    "0"
+);
+/// Begins a read-only transaction on a snapshot of the whole database, for long reads.
+const SNAPSHOT: Begin = begin!(
+    concat!(
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; ",
+        "SET LOCAL statement_timeout = '10min'; ",
+        "SET LOCAL idle_in_transaction_session_timeout = '60s'"
+    ),
+    "0"
+);
+/// Number of the first version of PostgreSQL that can limit the time of a transaction.
+const LIMITS_TRANSACTIONS: u32 = 170_000;
+
+/// Returns the statements that begin a transaction on a connection. Any other server would reject
+/// the limit.
+fn statements(begin: Begin, connection: &sqlx::PgConnection) -> &'static str {
+    match connection.server_version_num() {
+        Some(LIMITS_TRANSACTIONS..) => begin.with_limit,
+        _ => begin.all,
+    }
+}
 
 /// Counterpart of SQLite's group commit. Never constructed, since PostgreSQL groups the commits of
 /// several connections by itself.
@@ -197,7 +246,7 @@ impl Pools {
     }
 
     /// Returns the statements that begin a transaction.
-    fn begin(&self) -> &'static str {
+    fn begin(&self) -> Begin {
         if self.background { BEGIN_BACKGROUND } else { BEGIN }
     }
 

@@ -163,6 +163,14 @@ fn pool(size: u32) -> SqlitePoolOptions {
         .test_before_acquire(false)
 }
 
+/// Statement that begins a transaction.
+type Begin = &'static str;
+
+/// Returns the statement that begins a transaction, which is the same on every connection.
+fn statements(begin: Begin, _: &sqlx::SqliteConnection) -> &'static str {
+    begin
+}
+
 /// Returns a connection of a pool.
 async fn acquire(pool: &ConnectionPool) -> Result<PooledConnection, Fault> {
     pool.acquire().await.map_err(sql::fault)

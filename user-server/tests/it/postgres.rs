@@ -5,6 +5,7 @@ mod newer_schema;
 mod several_hosts;
 mod silence;
 mod tls;
+mod transaction_limit;
 mod waiting_logins;
 
 use std::collections::HashSet;

@@ -8,7 +8,7 @@ use sqlx::{Connection, Executor};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::lease::{self, MigrationLease};
-use super::{PostgresOptions, PostgresStore, connection, sql};
+use super::{LIMITS_TRANSACTIONS, PostgresOptions, PostgresStore, connection, sql};
 use crate::domain::Fault;
 
 /// Settings of the connection that migrates, which do not depend on defaults of the database and
@@ -109,6 +109,10 @@ impl PostgresStore {
         }
         let direct = options.hosts.map(|options| options.options(SETTINGS));
         let mut connection = connection::connect(&direct, options.pooler).await?;
+        if let Some(LIMITS_TRANSACTIONS..) = connection.server_version_num() {
+            let no_limit = sqlx::raw_sql("SET transaction_timeout = 0");
+            no_limit.execute(&mut connection).await.map_err(sql::fault)?;
+        }
         let until = Instant::now() + MAX_WAIT;
         let table = sqlx::raw_sql(lease::CREATE).execute(&mut connection).await;
         created(table.map(drop)).map_err(sql::fault)?;

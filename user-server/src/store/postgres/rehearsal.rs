@@ -38,7 +38,7 @@ impl PostgresStore {
     /// If the role may not run one of the statements, or the database cannot be written.
     pub async fn rehearse(options: &PostgresOptions) -> Result<usize, Fault> {
         let mut connection = connection::connect(&options.for_requests(), options.pooler).await?;
-        run(&mut connection, BEGIN).await?;
+        run(&mut connection, BEGIN.all).await?;
         let mut tables = 0;
         for (table, column) in TABLES {
             let exists = format!("SELECT 1 WHERE to_regclass('{table}') IS NOT NULL");
@@ -64,7 +64,7 @@ impl PostgresStore {
     /// If the role may not run one of the statements, or the database cannot be written.
     pub async fn rehearse_migration(options: &PostgresOptions) -> Result<(), Fault> {
         let mut connection = connection::connect(&options.hosts, options.pooler).await?;
-        run(&mut connection, BEGIN).await?;
+        run(&mut connection, BEGIN.all).await?;
         for statement in CREATE {
             run(&mut connection, statement).await?;
         }

@@ -6,7 +6,8 @@ use sqlx::query::{Query, QueryAs};
 use sqlx::{Database, FromRow};
 
 use super::super::{
-    Args, ConnectionPool, Db, GroupMember, PooledConnection, acquire, discard, observe, release,
+    Args, Begin, ConnectionPool, Db, GroupMember, PooledConnection, acquire, discard, observe,
+    release, statements,
 };
 use super::{fault, missing_row};
 use crate::domain::Fault;
@@ -90,18 +91,19 @@ impl Tx {
         self.all(sqlx::query_as(statement).bind(parameter)).await
     }
 
-    /// Takes a connection from the pool, and runs the statement `begin`, if given, to begin a
-    /// transaction. `named` is set if statements may be prepared by name.
+    /// Takes a connection from the pool, and begins a transaction with the statements `begin`, if
+    /// given. `named` is set if statements may be prepared by name.
     pub(in super::super) async fn open(
         pool: &ConnectionPool,
         named: bool,
-        begin: Option<&'static str>,
+        begin: Option<Begin>,
     ) -> Result<Self, Fault> {
         let mut stale = 0;
         loop {
-            let connection = TxConnection::Own(acquire(pool).await?);
+            let connection = acquire(pool).await?;
+            let begin = begin.map(|begin| statements(begin, &connection));
             let mut tx = Self {
-                connection: Some(connection),
+                connection: Some(TxConnection::Own(connection)),
                 named,
                 begun: begin.is_some(),
                 unfinished: false,
