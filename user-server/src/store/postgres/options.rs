@@ -14,6 +14,9 @@ const LOCK_TIMEOUT: &str = "1500ms";
 const BACKGROUND_STATEMENT_TIMEOUT: &str = "5s";
 /// Maximum time between two statements of a transaction, after which its node has failed.
 const IDLE_TIMEOUT: &str = "10s";
+/// Maximum number of statements that a connection has prepared. There are fewer of them, so that
+/// none is replaced, which would cost two round trips.
+const PREPARED_STATEMENTS: usize = 256;
 /// Query parameters of a connection URL that the driver supports.
 const PARAMETERS: &[&str] = &[
     "sslmode",
@@ -134,6 +137,10 @@ fn driver_options(url: &str) -> Result<PgConnectOptions, String> {
     } else {
         connect.ssl_mode(PgSslMode::VerifyFull)
     };
+    let connect = match url.contains("statement-cache-capacity=") {
+        true => connect,
+        false => connect.statement_cache_capacity(PREPARED_STATEMENTS),
+    };
     Ok(connect.application_name("user-server").disable_statement_logging())
 }
 
@@ -215,6 +222,19 @@ mod tests {
 
     fn first(options: &PostgresOptions) -> &PgConnectOptions {
         options.hosts.iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_connection_keeps_256_prepared_statements_unless_the_url_says_otherwise() {
+        let shown = |url: &str, pooler: bool| {
+            let options = PostgresOptions::parse(url, 4, pooler).unwrap().for_requests();
+            format!("{:?}", options.iter().next().unwrap())
+        };
+        let url = "postgresql://u@localhost/users";
+        assert!(shown(url, false).contains("statement_cache_capacity: 256"));
+        assert!(shown(url, true).contains("statement_cache_capacity: 0"));
+        let url = "postgresql://u@localhost/users?statement-cache-capacity=7";
+        assert!(shown(url, false).contains("statement_cache_capacity: 7"));
     }
 
     #[test]
