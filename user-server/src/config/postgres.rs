@@ -16,7 +16,8 @@ pub struct PostgresConfig {
 /// Reads the options of the PostgreSQL database. Returns `None` if none is set.
 pub(super) fn read(vars: &mut Reader<'_>) -> Option<PostgresConfig> {
     let pool = u32::try_from(vars.number("DATABASE_POOL", 4, 1, 100)).unwrap_or(4);
-    let pooler = vars.switch("DATABASE_POOLER");
+    let pooler = vars.choice("DATABASE_POOLER", &["", "0", "false", "1", "true", "prepared"]);
+    let (pooler, prepared) = (pooler > 2, pooler > 4);
     let migrate = vars.choice("MIGRATE", &["start", "off"]) == 0;
     let direct = vars.optional("MIGRATE_URL");
     let Some(url) = vars.optional("PostgreSQL") else {
@@ -41,6 +42,7 @@ pub(super) fn read(vars: &mut Reader<'_>) -> Option<PostgresConfig> {
         );
     }
     let options = options(vars, "PostgreSQL", &url, pool, pooler)?;
+    let options = if prepared { options.with_prepared_statements() } else { options };
     let direct = match direct {
         Some(url) => self::options(vars, "MIGRATE_URL", &url, 1, false)?,
         None => options.clone(),

@@ -67,7 +67,8 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "DATABASE_POOLER",
         "",
-        "1 if PostgreSQL is reached through a pooler in transaction mode, such as PgBouncer.",
+        "1 if PostgreSQL is reached through a pooler in transaction mode, such as PgBouncer; \
+         prepared if the pooler also supports prepared statements.",
     ),
     variable(
         "MIGRATE",

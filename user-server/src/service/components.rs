@@ -24,6 +24,7 @@ pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError>
     let at = |fault| StartError::Database(postgres.options.location(), fault);
     let profile = PostgresStore::profile(&postgres.options).await.map_err(at)?;
     profile.require_utf8().map_err(at)?;
+    profile.require_settings().map_err(at)?;
     if let Some(warning) = profile.pooler_warning() {
         tracing::warn!("{warning}");
     }

@@ -181,7 +181,9 @@ struct Pools {
     pool: ConnectionPool,
     /// Connections reserved for background tasks, which a flood of requests must not delay.
     watch: ConnectionPool,
-    /// Set if statements may be prepared by name, which a transaction pooler does not support.
+    /// Set if each transaction may run in another session, as behind a transaction pooler.
+    pooler: bool,
+    /// Set if statements may be prepared by name, which not every transaction pooler supports.
     named: bool,
     /// Set for background tasks, with statements that may take longer.
     background: bool,
@@ -197,7 +199,9 @@ impl PostgresStore {
         let pool = |name, max, connect| ConnectionPool::new(name, max, connect, breaker.clone());
         let watch = pool("watch", WATCH_CONNECTIONS, options.for_background());
         let pool = pool("postgres", options.pool, options.for_requests());
-        Self::new(Pools { pool, watch, named: !options.pooler, background: false, breaker })
+        let PostgresOptions { pooler, prepared, .. } = *options;
+        let named = !pooler || prepared;
+        Self::new(Pools { pool, watch, pooler, named, background: false, breaker })
     }
 
     /// Returns a store over the same connections, with the time limits of background tasks.
@@ -238,8 +242,9 @@ impl Pools {
         Tx::open(&self.pool, self.named, Some(self.begin())).await
     }
 
-    /// Returns a connection for one statement that reads. Behind a pooler the statement runs in a
-    /// transaction, since its parse and execute messages could otherwise reach different sessions.
+    /// Returns a connection for one statement that reads. Behind a pooler without prepared
+    /// statements it runs in a transaction, since its parse and execute messages could otherwise
+    /// reach different sessions.
     async fn read(&self) -> Result<Tx, Fault> {
         let begin = (self.background || !self.named).then(|| self.begin());
         Tx::open(&self.pool, self.named, begin).await
@@ -255,7 +260,8 @@ impl Pools {
     async fn watch(&self) -> Result<Tx, Fault> {
         // Background tasks run all the time, also when no request closes what has become old.
         self.pool.close_old();
-        Tx::open(&self.watch, self.named, (!self.named).then_some(BEGIN_BACKGROUND)).await
+        // Behind a pooler, the session has the time limits of requests.
+        Tx::open(&self.watch, self.named, self.pooler.then_some(BEGIN_BACKGROUND)).await
     }
 
     /// Begins a read-only transaction, which sees the database as of its first statement.

@@ -78,6 +78,59 @@ async fn the_tour_passes_behind_a_pooler() {
     tour::run(node(&pooled, &[("DATABASE_POOLER", "1"), ("MIGRATE_URL", &direct)]).await).await;
 }
 
+/// Sets what the statements of a node rely on that runs them outside of transactions.
+pub fn set_defaults(server: &Postgres, database: &str) {
+    for setting in [
+        "statement_timeout = '2s'",
+        "lock_timeout = '1500ms'",
+        "bytea_output = 'hex'",
+        "default_transaction_isolation = 'read committed'",
+    ] {
+        assert!(server.psql("postgres", &format!("ALTER DATABASE {database} SET {setting}")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tour_passes_behind_a_pooler_with_prepared_statements() {
+    let Some(server) = postgres() else { return };
+    let Some(pooler) = Pgbouncer::with_prepared_statements(server) else { return };
+    let direct = server.database();
+    let name = direct.rsplit('/').next().unwrap();
+    set_defaults(server, name);
+    let pooled = pooler.url(name);
+    let settings = [("DATABASE_POOLER", "prepared"), ("MIGRATE_URL", direct.as_str())];
+    tour::run(node(&pooled, &settings).await).await;
+}
+
+#[test]
+fn a_pooler_with_prepared_statements_needs_settings_of_the_database() {
+    let Some(server) = postgres() else { return };
+    let Some(pooler) = Pgbouncer::before(server) else { return };
+    let direct = server.database();
+    let name = direct.rsplit('/').next().unwrap();
+    let pooled = pooler.url(name);
+    let settings = [
+        ("PostgreSQL", pooled.as_str()),
+        ("JWTSECRETKEY", SECRET),
+        ("MAIL_DIR", "mails"),
+        ("DATABASE_POOLER", "prepared"),
+        ("MIGRATE_URL", direct.as_str()),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let missing = "needs settings of the role or the database";
+    let start = run_in(folder.path(), &[], &settings);
+    assert!(start.code == Some(1) && start.error.contains(missing), "{start:?}");
+    let check = run_in(folder.path(), &["check"], &settings);
+    assert!(check.code == Some(1) && check.output.contains(missing), "{check:?}");
+    set_defaults(server, name);
+    drop(pooler);
+    let pooler = Pgbouncer::before(server).unwrap();
+    let pooled = pooler.url(name);
+    let settings = [&[("PostgreSQL", pooled.as_str())], &settings[1..]].concat();
+    let check = run_in(folder.path(), &["check"], &settings);
+    assert_eq!(check.code, Some(0), "{check:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_start_together_migrate_once() {
     let Some(server) = postgres() else { return };

@@ -11,10 +11,10 @@ use user_proto::{
 };
 use uuid::Uuid;
 
-use crate::postgres::node;
+use crate::postgres::{node, set_defaults};
 use crate::support::{
-    Account, CountingProxy, PASSWORD, Postgres, RoundTrip, TestServer, login, on_behalf_of,
-    postgres, register, request_reset, update, verify_email,
+    Account, CountingProxy, PASSWORD, Pgbouncer, Postgres, RoundTrip, TestServer, login,
+    on_behalf_of, postgres, register, request_reset, update, verify_email,
 };
 
 /// Distance to the database in the measurement.
@@ -83,21 +83,31 @@ impl Bench {
     async fn start() -> Option<Self> {
         let server = postgres()?;
         let url = server.database();
+        Some(Self::start_at(server, &url, &[]).await)
+    }
+
+    /// Starts a node that sends its requests through pgbouncer with prepared statements.
+    async fn behind_pooler() -> Option<(Pgbouncer, Self)> {
+        let server = postgres()?;
+        let pooler = Pgbouncer::with_prepared_statements(server)?;
+        let direct = server.database();
+        let name = direct.rsplit('/').next().unwrap();
+        set_defaults(server, name);
+        let settings = [("DATABASE_POOLER", "prepared"), ("MIGRATE_URL", direct.as_str())];
+        let bench = Self::start_at(server, &pooler.url(name), &settings).await;
+        Some((pooler, bench))
+    }
+
+    async fn start_at(server: &'static Postgres, url: &str, more: &[(&str, &str)]) -> Self {
         let (address, database) = url.rsplit_once('/').unwrap();
         let port = address.rsplit(':').next().unwrap();
         let proxy = CountingProxy::before(port.parse().unwrap()).await;
         let through = url.replace(&format!(":{port}/"), &format!(":{}/", proxy.port));
         // One connection, so that it has prepared each statement after its first use.
-        let node = node(&through, &[("DATABASE_POOL", "1")]).await;
+        let settings = [&[("DATABASE_POOL", "1")], more].concat();
+        let node = node(&through, &settings).await;
         let client = node.client();
-        Some(Self {
-            server,
-            database: database.to_owned(),
-            proxy,
-            node,
-            client,
-            measured: Vec::new(),
-        })
+        Self { server, database: database.to_owned(), proxy, node, client, measured: Vec::new() }
     }
 
     /// Makes a call, and adds its round trips to the results if `request` names it.
@@ -218,11 +228,20 @@ fn of_requests(trips: &[RoundTrip]) -> Vec<(usize, &RoundTrip)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_needs_more_round_trips_than_stated() {
-    let Some(mut bench) = Bench::start().await else { return };
+    let Some(bench) = Bench::start().await else { return };
+    expect_limits(bench).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pooler_with_prepared_statements_costs_no_round_trips() {
+    let Some((_pooler, bench)) = Bench::behind_pooler().await else { return };
+    expect_limits(bench).await;
+}
+
+async fn expect_limits(mut bench: Bench) {
     bench.run("ada", false).await;
     bench.run("grace", true).await;
-    let (measured, table) = bench.results().await;
-    println!("{table}");
+    let (measured, _) = bench.results().await;
     for (request, limit) in LIMITS {
         let (_, trips) = measured.iter().find(|(name, _)| name == request).unwrap();
         assert!(trips.len() <= *limit, "{request}: {} {trips:#?}", trips.len());

@@ -23,7 +23,7 @@ pub(super) async fn postgres(postgres: &PostgresConfig, findings: &mut Vec<Findi
     let answers = format!("{location} answers, version {version}");
     findings.push(if version < MIN_POSTGRES {
         wrong("PostgreSQL", format!("{answers}; expected version {MIN_POSTGRES} or later"))
-    } else if let Err(fault) = profile.require_utf8() {
+    } else if let Err(fault) = profile.require_utf8().and(profile.require_settings()) {
         fault_finding("PostgreSQL", &location, &fault)
     } else if let Some(warning) = profile.pooler_warning() {
         wrong("PostgreSQL", format!("{location}: {warning}"))

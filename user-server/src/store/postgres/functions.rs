@@ -66,8 +66,8 @@ pub(super) fn lookup(user: Option<&UserKey<'_>>) -> Option<&'static str> {
 
 impl Pools {
     /// Returns a connection for statements that may write, each of which is a transaction. Behind a
-    /// pooler they run in one transaction, since the parse and execute messages of a statement
-    /// could otherwise reach different sessions.
+    /// pooler without prepared statements they run in one transaction, since the parse and execute
+    /// messages of a statement could otherwise reach different sessions.
     pub(super) async fn single(&self) -> Result<Tx, Fault> {
         self.read().await
     }

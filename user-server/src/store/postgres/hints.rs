@@ -47,6 +47,10 @@ const HINTS: &[(&str, &str)] = &[
         "is migrating the schema",
         "Wait until the other node has finished, and start this one again.",
     ),
+    (
+        "needs settings of the role",
+        "Set them, and let the pooler open new connections: RECONNECT in the console of PgBouncer.",
+    ),
     ("No space left", "Free space on the disk of PostgreSQL."),
     (
         "does not support TLS",

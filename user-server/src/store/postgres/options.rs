@@ -47,6 +47,9 @@ pub struct PostgresOptions {
     pub pool: u32,
     /// Set if connections go through a pooler in transaction mode, such as PgBouncer.
     pub pooler: bool,
+    /// Set if that pooler supports statements that are prepared by name, as PgBouncer does since
+    /// version 1.21 with `max_prepared_statements`.
+    pub prepared: bool,
     /// Names of query parameters in the URL that have no effect.
     pub ignored: Vec<String>,
 }
@@ -70,7 +73,19 @@ impl PostgresOptions {
             hosts.push(driver_options(&url)?);
             ignored = unknown;
         }
-        Ok(Self { hosts: Hosts::new(hosts, split.writable), pool, pooler, ignored })
+        Ok(Self {
+            hosts: Hosts::new(hosts, split.writable),
+            pool,
+            pooler,
+            prepared: false,
+            ignored,
+        })
+    }
+
+    /// Returns the options for a pooler in transaction mode that supports prepared statements.
+    #[must_use]
+    pub fn with_prepared_statements(self) -> Self {
+        Self { pooler: true, prepared: true, ..self }
     }
 
     /// Returns host, port and database name, without user and password.
@@ -102,7 +117,8 @@ impl PostgresOptions {
             if self.pooler {
                 // A pooler accepts few startup parameters, and may run each transaction in another
                 // session.
-                return connect.statement_cache_capacity(0).extra_float_digits(None);
+                let connect = connect.extra_float_digits(None);
+                return if self.prepared { connect } else { connect.statement_cache_capacity(0) };
             }
             // Statements outside of a transaction must not depend on defaults of the database or
             // the role either.

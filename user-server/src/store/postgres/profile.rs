@@ -21,6 +21,9 @@ pub struct ServerProfile {
     /// Set if the server has applied the startup options of the connection, such as
     /// `statement_timeout`. A pooler may drop them.
     pub options_applied: bool,
+    /// Set if the pooler supports prepared statements, but its sessions do not have the settings
+    /// that statements outside of a transaction rely on.
+    pub lacks_settings: bool,
     /// Set if `synchronous_commit` is off, so that a committed change may be lost when the server
     /// crashes.
     pub asynchronous_commit: bool,
@@ -29,8 +32,12 @@ pub struct ServerProfile {
 
 /// Columns of the query for a [`ServerProfile`]: version, `max_connections` without the reserved
 /// ones, connection limits of the role and the database, encoding, `statement_timeout`,
-/// `synchronous_commit`.
-type ProfileRow = (i64, i64, i64, i64, String, String, String);
+/// `synchronous_commit`, and the settings that are compared with [`SETTINGS`].
+type ProfileRow = (i64, i64, i64, i64, String, String, String, String);
+
+/// Settings of the sessions of a pooler that supports prepared statements. They are those of the
+/// role or the database, since a pooler accepts no others.
+const SETTINGS: &str = "2s 1500ms hex read committed";
 
 const PROFILE: &str = "SELECT current_setting('server_version_num')::bigint / 10000,
     current_setting('max_connections')::bigint
@@ -40,7 +47,9 @@ const PROFILE: &str = "SELECT current_setting('server_version_num')::bigint / 10
     COALESCE((SELECT datconnlimit FROM pg_database
         WHERE datname = current_database()), -1)::bigint,
     current_setting('server_encoding'), current_setting('statement_timeout'),
-    current_setting('synchronous_commit')";
+    current_setting('synchronous_commit'),
+    concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'),
+        current_setting('bytea_output'), current_setting('default_transaction_isolation'))";
 
 impl PostgresStore {
     /// Reads version, capacity, settings and schema of a database.
@@ -54,7 +63,7 @@ impl PostgresStore {
             .fetch_one(&mut connection)
             .await
             .map_err(sql::fault)?;
-        let (version, server, role, database, encoding, timeout, commit) = row;
+        let (version, server, role, database, encoding, timeout, commit, settings) = row;
         let (mut connections, mut limited_by) = (server, "max_connections".to_owned());
         let limits = [(role, "the role's CONNECTION LIMIT"), (database, "the database's limit")];
         for (limit, name) in limits {
@@ -68,6 +77,7 @@ impl PostgresStore {
             limited_by,
             encoding,
             options_applied: options.pooler || timeout == STATEMENT_TIMEOUT,
+            lacks_settings: options.prepared && settings != SETTINGS,
             asynchronous_commit: commit == "off",
             schema: migration::state(&mut connection).await?,
         })
@@ -87,6 +97,22 @@ impl ServerProfile {
         Err(Fault::Unavailable(format!(
             "the database has the encoding {encoding}, but the service needs UTF8"
         )))
+    }
+
+    /// Checks that the sessions of a pooler have the settings that the service relies on.
+    ///
+    /// # Errors
+    /// Fails if they do not, with the statement that sets them.
+    pub fn require_settings(&self) -> Result<(), Fault> {
+        if !self.lacks_settings {
+            return Ok(());
+        }
+        Err(Fault::Unavailable(
+            "DATABASE_POOLER=prepared needs settings of the role or the database, such as: ALTER \
+             ROLE name SET statement_timeout = '2s'; the others are lock_timeout = '1500ms', \
+             bytea_output = 'hex' and default_transaction_isolation = 'read committed'"
+                .to_owned(),
+        ))
     }
 
     /// Returns a warning if a pooler seems to have dropped the startup options of the connection,

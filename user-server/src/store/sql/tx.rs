@@ -27,8 +27,8 @@ pub(in super::super) struct Tx {
     /// Connection, or `None` after the transaction has ended and the connection has returned to the
     /// pool.
     connection: Option<TxConnection>,
-    /// Set if statements may be prepared by name. Behind a transaction pooler they may not, since
-    /// the pooler may run each transaction in another session.
+    /// Set if statements may be prepared by name. Not every transaction pooler supports that,
+    /// since it may run each transaction in another session.
     named: bool,
     /// Set if a transaction has begun, which must be committed or rolled back.
     begun: bool,

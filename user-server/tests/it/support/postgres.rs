@@ -284,15 +284,23 @@ impl Pgbouncer {
         Self::with(server, "")
     }
 
+    /// Like [`Pgbouncer::before`], with prepared statements. Returns `None` if pgbouncer does not
+    /// support them.
+    pub fn with_prepared_statements(server: &Postgres) -> Option<Self> {
+        let version = Command::new(pgbouncer()?).arg("--version").output().unwrap().stdout;
+        let version = String::from_utf8(version).unwrap();
+        let mut numbers = version.split([' ', '.', '\n']).filter_map(|part| part.parse().ok());
+        let version: (u32, u32) = (numbers.next().unwrap(), numbers.next().unwrap());
+        if version < (1, 21) {
+            left_out("prepared statements of pgbouncer (pgbouncer 1.21 is missing)");
+            return None;
+        }
+        Self::with(server, "max_prepared_statements = 300\n")
+    }
+
     /// Like [`Pgbouncer::before`], with more lines of its configuration.
     pub fn with(server: &Postgres, more: &str) -> Option<Self> {
-        let binary = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
-            .into_iter()
-            .find(|path| Path::new(path).exists());
-        let Some(binary) = binary else {
-            left_out("pgbouncer (pgbouncer is missing)");
-            return None;
-        };
+        let binary = pgbouncer()?;
         let folder = TempDir::with_prefix("user-pgb-").unwrap();
         let (port, to) = (free_port(), server.port);
         let users = folder.path().join("users");
@@ -325,6 +333,18 @@ impl Pgbouncer {
     pub fn url(&self, database: &str) -> String {
         format!("postgresql://tests@127.0.0.1:{}/{database}", self.port)
     }
+}
+
+/// Returns the path of pgbouncer: `TEST_PGBOUNCER`, or that of the system. Returns `None` if it is
+/// not installed.
+fn pgbouncer() -> Option<PathBuf> {
+    let named = std::env::var_os("TEST_PGBOUNCER").map(PathBuf::from);
+    let installed = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].map(PathBuf::from);
+    let found = named.into_iter().chain(installed).find(|path| path.exists());
+    if found.is_none() {
+        left_out("pgbouncer (pgbouncer is missing)");
+    }
+    found
 }
 
 impl Drop for Pgbouncer {
