@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::endpoints::Endpoints;
 use crate::forwarded::TrustedProxies;
 use crate::listener::{Listener, Options};
-use crate::logs::DroppedLines;
+use crate::logs::{DroppedLines, RareLine};
 use crate::metrics::{ConnectionMetrics, Metrics};
 use crate::monitor::{self, Monitor};
 use crate::tls::{Tls, TlsFault};
@@ -98,7 +98,8 @@ impl App {
                 scheme: if config.tls.is_some() { "https" } else { "http" },
                 metrics: Arc::clone(&metrics.api),
                 warned: Once::new(),
-                login_reported: Once::new(),
+                login_reported: RareLine::default(),
+                loop_reported: RareLine::default(),
             })
         });
         let monitor = Arc::new(Monitor {

@@ -4,8 +4,8 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::header::{CACHE_CONTROL, HOST, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Version};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, HOST, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use hyper::Request;
@@ -56,6 +56,10 @@ impl Endpoints {
     ) -> Response {
         if !has_required_host(request.version(), request.headers()) {
             return without_storing(StatusCode::BAD_REQUEST);
+        }
+        if request.method() == Method::CONNECT {
+            // What follows is the data of a tunnel, not another request.
+            return without_storing((StatusCode::METHOD_NOT_ALLOWED, [(CONNECTION, "close")]));
         }
         if auth::is_check(request.uri().path()) {
             return self.check.answer(request, peer).await;

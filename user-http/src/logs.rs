@@ -1,6 +1,9 @@
 //! The log: lines on stderr, written by a thread of their own, so that logging never blocks a
 //! request. Lines that do not fit into its queue are dropped and counted.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
@@ -8,6 +11,26 @@ use crate::config::{Config, LogFormat};
 
 /// Number of log lines that may wait to be written.
 const QUEUE: usize = 4096;
+
+/// Time after a line within which the same one is not logged again.
+const RARE: Duration = Duration::from_secs(60);
+
+/// Limit of a log line that any end user can cause: one a minute, so that it fills no disk, and a
+/// later cause of it is reported too.
+#[derive(Debug, Default)]
+pub struct RareLine(Mutex<Option<Instant>>);
+
+impl RareLine {
+    /// Returns true if the line may be logged now.
+    pub(crate) fn is_due(&self) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.is_none_or(|last| last.elapsed() >= RARE);
+        if is_due {
+            *last = Some(Instant::now());
+        }
+        is_due
+    }
+}
 
 /// Counter of the log lines that were dropped.
 #[derive(Clone, Default)]

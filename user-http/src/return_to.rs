@@ -43,8 +43,9 @@ impl ReturnHosts {
     }
 
     /// Returns the target of a redirect that a request asks for, or `None` if it is neither a path
-    /// on this host nor `https` on one of these hosts, or is too long. Characters other than
-    /// visible ASCII are percent-encoded.
+    /// on this host nor `https` on one of these hosts, or is too long, or is itself a redirect to a
+    /// target: a chain of those would evade the limit of redirects. Characters other than visible
+    /// ASCII are percent-encoded.
     #[must_use]
     pub fn target(&self, text: &str) -> Option<String> {
         // Browsers remove control characters, and read a backslash as a slash.
@@ -52,10 +53,13 @@ impl ReturnHosts {
         if text.len() > MAX_LENGTH || text.contains(is_unsafe) {
             return None;
         }
-        let allowed = match https_host(text) {
-            Some(host) => self.contains(host),
-            None => text.starts_with('/') && !text.starts_with("//"),
+        let (allowed, path) = match https_host(text) {
+            Some(host) => (self.contains(host), &text["https://".len() + host.len()..]),
+            None => (text.starts_with('/') && !text.starts_with("//"), text),
         };
+        if path.split(['?', '#']).next() == Some(REFRESH_PATH) {
+            return None;
+        }
         allowed.then(|| encoded(text)).filter(|target| target.len() <= MAX_LENGTH)
     }
 }
@@ -243,6 +247,10 @@ mod tests {
             ("https:///app.example.com", None),
             ("javascript:alert(1)", None),
             ("data:text/html,x", None),
+            ("/auth/refresh?return_to=/x", None),
+            ("/auth/refresh#x", None),
+            ("https://app.example.com/auth/refresh?return_to=/x", None),
+            ("/auth/refreshed", Some("/auth/refreshed")),
         ] {
             assert_eq!(hosts.target(text).as_deref(), target, "{text:?}");
         }

@@ -33,12 +33,17 @@ pub(super) enum Caller<'a> {
     Network,
 }
 
+/// Returns true if a request has the header.
+pub(super) fn is_stated(headers: &HeaderMap) -> bool {
+    headers.contains_key(IDEMPOTENCY_KEY)
+}
+
 /// Returns the value of the header, if there is one.
 ///
 /// # Errors
 /// If it does not consist of 1 to 64 visible ASCII characters, or occurs twice.
 pub(super) fn header(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    if !headers.contains_key(IDEMPOTENCY_KEY) {
+    if !is_stated(headers) {
         return Ok(None);
     }
     let valid = |value: &&str| {

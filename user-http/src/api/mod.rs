@@ -32,6 +32,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::cookies::Cookies;
 use crate::forwarded::TrustedProxies;
+use crate::logs::RareLine;
 use crate::metrics::ApiMetrics;
 use crate::return_to::{LoginUrl, REFRESH_PATH, ReturnHosts};
 use crate::upstream::Upstream;
@@ -56,8 +57,10 @@ pub struct Api {
     pub metrics: Arc<ApiMetrics>,
     /// Guard that limits the warning about untrusted proxies to one per process.
     pub warned: Once,
-    /// Guard that limits the error about a login page that requires a login to one per process.
-    pub login_reported: Once,
+    /// Limit of the error about a login page that requires a login.
+    pub login_reported: RareLine,
+    /// Limit of the warning about a page that does not get the cookie.
+    pub loop_reported: RareLine,
 }
 
 /// Returns every route, with the methods that it has.

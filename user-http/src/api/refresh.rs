@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Api;
 use super::body::{JsonUuid, Reply};
 use super::call::Call;
-use super::idempotency::{Caller, issued_at, session_id};
+use super::idempotency::{self, Caller, issued_at, session_id};
 use super::problem::Problem;
 use crate::auth::same_origin::SEC_FETCH_MODE;
 use crate::auth::token;
@@ -108,11 +108,12 @@ pub(super) async fn for_page(
         Renewal::LoggedOut(cookies, problem) => {
             let target = seen_from_login().unwrap_or_else(|| target.clone());
             if is_stated && api.login.is_target(&target) {
-                api.login_reported.call_once(|| {
+                if api.login_reported.is_due() {
                     tracing::error!(
-                        "the page of LOGIN_URL requires a login itself; make it public"
+                        "a browser was sent from the page of LOGIN_URL to the login: if that page \
+                         requires a login itself, make it public"
                     );
-                });
+                }
                 return (cookies, problem).into_response();
             }
             redirect(cookies, api.login.returning_to(is_stated.then_some(&target)))
@@ -131,10 +132,12 @@ fn redirect_counted(
 ) -> Response {
     let returns = returns(headers, page);
     if returns >= MAX_RETURNS {
-        tracing::warn!(
-            "a page finds no usable token, although its session was just refreshed; check that the \
-             cookie reaches it, and COOKIE_DOMAIN"
-        );
+        if api.loop_reported.is_due() {
+            tracing::warn!(
+                "a page finds no usable token, although its session was just refreshed; check that \
+                 the cookie reaches it, and COOKIE_DOMAIN"
+            );
+        }
         // Without a page to return to, so that a login page cannot continue the loop.
         return redirect(cookies, api.login.returning_to(None));
     }
@@ -222,7 +225,12 @@ async fn renew(api: &Api, call: &Call, headers: &HeaderMap, fresh: u64) -> Renew
         }
         Ok(reply) => {
             if let Some(issued_at) = reply.access_token.expose_str().and_then(issued_at) {
-                api.token_ages.issued(issued_at);
+                // The reply to a repeated request is that of the first one, so it only shows the
+                // least age. Without a key, a repeat is at most 30 seconds late.
+                match idempotency::is_stated(headers) {
+                    true => _ = api.token_ages.age(issued_at),
+                    false => api.token_ages.issued(issued_at),
+                }
             }
             let session = browser_session(reply.user_id, reply.session_id, reply.access_expires_in);
             Renewal::Done(api.cookies.set(&reply), session)

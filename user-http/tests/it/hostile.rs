@@ -161,3 +161,17 @@ fn what_a_stranger_states_about_a_request_is_ignored() {
     http.send(text("POST /auth/check", &forged));
     assert_eq!(http.reply().unwrap().status, 403);
 }
+
+#[test]
+fn what_follows_connect_is_not_a_request() {
+    let program = Program::start("127.0.0.1:1");
+    for target in ["app.example:80", "/auth/check", "*"] {
+        let mut http = Http::connect(program.address);
+        http.send(format!(
+            "CONNECT {target} HTTP/1.1\r\nHost: a\r\n\r\nGET /auth/check HTTP/1.1\r\nHost: a\r\n\r\n"
+        ));
+        let status = http.reply().map_or(400, |reply| reply.status);
+        assert!(matches!(status, 400 | 405), "{target}: {status}");
+        assert!(http.reply().is_none(), "{target}");
+    }
+}

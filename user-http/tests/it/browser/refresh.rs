@@ -107,6 +107,35 @@ fn a_script_refreshes_with_post() {
     assert_eq!((reply.status, reply.header("set-cookie")), (401, "absent"));
 }
 
+/// The reply to a repeated request is old, and must not make the tokens of others look younger.
+#[test]
+fn a_repeated_refresh_does_not_change_the_age_of_other_tokens() {
+    let (service, program) = start();
+    service.register("kim");
+    service.register("lee");
+    let attacker = Browser::logged_in(&program, "lee");
+    let refresh = attacker.cookie("__Secure-user-refresh").unwrap().to_owned();
+    // Its signature is wrong, so it is not used instead of a refresh.
+    let access = attacker.cookie("__Host-user").unwrap();
+    let forged = format!("{}.{}", access.rsplit_once('.').unwrap().0, "A".repeat(43));
+    let cookies = format!("__Host-user={forged}; __Secure-user-refresh={refresh}");
+    let repeat = || {
+        let headers = [SAME_ORIGIN, ("Cookie", cookies.as_str()), ("Idempotency-Key", "same")];
+        let reply = raw(program.address, "POST /auth/refresh", &headers, "");
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    let mut victim = Browser::logged_in(&program, "kim");
+    repeat();
+    service.advance(Duration::from_secs(90));
+    // An honest reply shows the time of the service.
+    Browser::logged_in(&program, "kim");
+    repeat();
+    let before = victim.cookie("__Host-user").unwrap().to_owned();
+    let reply = victim.send(program.address, "POST /auth/refresh", &[SAME_ORIGIN], None);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_ne!(victim.cookie("__Host-user"), Some(before.as_str()), "it is older than a minute");
+}
+
 #[test]
 fn twenty_tabs_that_refresh_on_two_instances_stay_logged_in() {
     let (service, first) = start();
@@ -183,8 +212,18 @@ fn a_browser_is_never_sent_in_a_circle() {
     };
     // Browsers give up after 20 redirects.
     assert_eq!((returns, end.header("location")), (6, "https://accounts.example.com/login"));
+    for _ in 0..3 {
+        let reply = browser.send(program.address, refresh, &[NAVIGATE], None);
+        assert_eq!(reply.header("location"), end.header("location"));
+    }
+    until(|| program.log().contains("a page finds no usable token"));
+    let lines = program.log().matches("a page finds no usable token").count();
+    assert_eq!(lines, 1, "anyone can send such requests, so it is reported once a minute");
     let other = browser.send(program.address, "GET /auth/refresh?return_to=/a", &[NAVIGATE], None);
     assert_eq!(other.header("location"), "/a", "another page is counted by itself");
+    // A chain of pages that redirect would not be counted.
+    let chain = "GET /auth/refresh?return_to=/auth/refresh?return_to=/a";
+    assert_eq!(browser.send(program.address, chain, &[NAVIGATE], None).status, 400);
 }
 
 #[test]
@@ -195,9 +234,9 @@ fn a_login_page_that_requires_a_login_is_reported() {
     let page = browser.open(program.address, "/login?return_to=%2Forders");
     let reply = browser.follow(program.address, &page);
     assert_eq!((reply.status, reply.header("location")), (401, "absent"));
-    let line = "the page of LOGIN_URL requires a login itself";
+    let line = "a browser was sent from the page of LOGIN_URL to the login";
     until(|| program.log().contains(line));
-    // Anyone can send such a request, so it is reported once.
+    // Anyone can send such a request, so it is reported once a minute.
     for _ in 0..3 {
         browser.follow(program.address, &page);
     }

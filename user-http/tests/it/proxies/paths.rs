@@ -109,6 +109,8 @@ pub(super) fn targets(site: Site) {
         "http://app.example#",
         "http://other.example",
         "http://user@app.example",
+        "http://[a!$&;=x]",
+        "http://a!$&;=x",
         "HTTP://a",
         "https://app.example",
         "ftp://app.example",
