@@ -135,6 +135,30 @@ fn the_commands_of_the_readme_print_what_it_says() {
     run_document("README.md", &[]);
 }
 
+/// A program that runs already, or another one on its port, is not taken for one that has started.
+#[test]
+fn the_example_of_nginx_starts_once_and_stops_what_it_started() {
+    let Some(mut shell) = Shell::start() else { return };
+    let mut run = |command: &str| shell.run(command).join("\n");
+    assert!(run("examples/nginx/stop").contains("nothing that ./start has started is running"));
+    let started = run("examples/nginx/start");
+    assert!(started.starts_with("listening on "), "{started}");
+    let again = run("examples/nginx/start; echo $?");
+    assert!(again.contains("already running") && again.ends_with('1'), "{again}");
+    assert_eq!(run("user-cli ping >/dev/null; echo $?"), "0");
+    assert_eq!(run("examples/nginx/stop"), "");
+    run("for _ in $(seq 100); do user-cli ping >/dev/null 2>&1 || break; sleep 0.1; done");
+    assert_ne!(run("user-cli ping >/dev/null 2>&1; echo $?"), "0");
+    // Another server has the port.
+    run("DATA_DIR=other user-server >other.log 2>&1 </dev/null &");
+    run("for _ in $(seq 100); do user-cli ping >/dev/null 2>&1 && break; sleep 0.1; done");
+    let taken = run("examples/nginx/start; echo $?");
+    assert!(taken.contains("user-server has ended") && taken.ends_with('1'), "{taken}");
+    assert!(taken.contains("error: cannot listen on"), "{taken}");
+    assert!(run("ls examples/nginx/run/*.pid").contains("No such file"));
+    run("kill %?other");
+}
+
 #[test]
 fn the_commands_of_the_tour_print_what_it_says() {
     run_document("docs/TOUR.md", &[]);

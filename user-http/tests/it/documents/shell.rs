@@ -91,7 +91,7 @@ impl Shell {
     }
 
     /// Runs a command, and returns the lines that it prints.
-    fn run(&mut self, command: &str) -> Vec<String> {
+    pub(super) fn run(&mut self, command: &str) -> Vec<String> {
         let mut command = command.to_owned();
         for (from, to) in &self.replaced {
             command = command.replace(from, to);
