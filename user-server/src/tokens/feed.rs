@@ -357,6 +357,19 @@ mod tests {
     }
 
     #[test]
+    fn entries_exist_from_each_number_before_the_next_and_are_counted_when_returned() {
+        let feed = RevocationFeed::new();
+        assert!(!feed.has_entries_from(0));
+        feed.update(|log| (0..3).for_each(|number| log.push(session(number))));
+        assert!(feed.has_entries_from(0) && feed.has_entries_from(2));
+        assert!(!feed.has_entries_from(3) && !feed.has_entries_from(4));
+        assert_eq!(feed.returned(), 0);
+        feed.page(0);
+        feed.page(2);
+        assert_eq!(feed.returned(), 4);
+    }
+
+    #[test]
     fn a_registered_client_is_notified_once_and_can_leave() {
         struct Notified(AtomicUsize);
         impl std::task::Wake for Notified {

@@ -211,7 +211,7 @@ async fn a_key_is_revoked_once_and_too_many_are_not_understood() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_row_whose_id_does_not_fit_its_kind_is_not_understood() {
+async fn a_row_with_an_id_that_does_not_fit_its_kind_is_not_understood() {
     let short: &[u8] = &[1; 15];
     for (kind, id) in
         [(1, short), (2, &[]), (3, &[1; 16]), (3, b"x"), (4, b""), (4, b"\xff"), (5, b"")]
