@@ -2,6 +2,7 @@
 //! accounts. It reads no password hash and no token.
 
 mod account;
+mod emails;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
@@ -59,6 +60,11 @@ enum UserCommand {
               value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
+    /// List the emails to an address from the last 24 hours, also to one that no account has
+    Emails {
+        /// Email address
+        address: String,
+    },
     /// List the open sessions of an account
     Sessions(AccountArg),
     /// Create an active account
@@ -111,6 +117,7 @@ async fn execute(config: &Config, shared: &Arc<dyn Store>, args: UserArgs) -> Co
             return list(store, after.as_deref(), limit, json).await;
         }
         UserCommand::Find { text, limit } => return find_like(store, &text, limit, json).await,
+        UserCommand::Emails { address } => return emails::list(store, &address, json).await,
         UserCommand::Sessions(argument) => {
             return account::sessions(store, &argument.login, json).await;
         }
@@ -251,7 +258,11 @@ async fn find_like(store: &dyn Store, text: &str, limit: u32, json: bool) -> Com
     if accounts.is_empty() && !json {
         return Err(CommandError::new(format!(
             "no account has a username or an email address that begins with \"{prefix}\""
-        )));
+        ))
+        .hint(
+            "A registration without its code is not an account yet; `user-server user emails \
+             ADDRESS` lists its emails.",
+        ));
     }
     Ok(if accounts.is_empty() { 1 } else { 0 })
 }

@@ -26,6 +26,38 @@ pub struct AccountSummary {
     pub sessions: i64,
 }
 
+/// Email as operators see it, without code and username.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEmail {
+    /// Id of the email, which log lines about it contain.
+    pub id: Uuid,
+    /// Name of its purpose or of its notice.
+    pub kind: String,
+    /// Id of the verification that its code completes, or `None` for a notice.
+    pub verification_id: Option<Uuid>,
+    /// Address that it was last sent to, or `None` if there was no attempt yet.
+    pub recipient: Option<String>,
+    pub created_at: Timestamp,
+    /// Number of attempts to send it.
+    pub attempts: i64,
+    pub state: EmailState,
+}
+
+/// State of an email.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmailState {
+    /// It waits for its turn: an address gets one code a minute, five an hour, and ten a day.
+    Waiting,
+    /// It is sent at this time, or is being sent and sent again at this time if that fails.
+    Due(Timestamp),
+    /// The mail server has accepted it.
+    Accepted(Timestamp),
+    /// The mail server has refused it permanently, or its time was over.
+    GivenUp(Timestamp),
+    /// It was not needed: no account has the address, or its code is no longer valid.
+    NotNeeded(Timestamp),
+}
+
 /// User to import from another service.
 pub struct NewUser {
     /// Id in the other service, which becomes the id of the account.
@@ -86,6 +118,10 @@ port! {
         /// Returns at most `limit` accounts with a canonical username or email address that begins
         /// with `prefix`, in the order of canonical usernames.
         fn accounts_like(prefix: &str, limit: u32) -> Vec<AccountSummary>;
+        /// Returns the newest emails, at most `limit`, to an address and to its variants with
+        /// another `+suffix`, as far as the database still has them, oldest first. `budget_key` is
+        /// the address as budgets count it.
+        fn emails_to(budget_key: &str, limit: u32) -> Vec<StoredEmail>;
         /// Creates an account. Changes nothing if its id, username or email address is taken.
         fn create_account(user: &NewUser, change: Change) -> Imported;
         /// Sets the email address of an account, voids the account's open codes, and queues

@@ -357,6 +357,13 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_short_kids_has_no_more_entries_than_the_limit() {
+        let mut log = FeedLog::default();
+        (0..2 * MAX_ENTRIES).for_each(|number| log.push_key(&format!("{number:x}")));
+        assert_eq!(read(&log, 0).0.len(), 2 * MAX_ENTRIES);
+    }
+
+    #[test]
     fn entries_exist_from_each_number_before_the_next_and_are_counted_when_returned() {
         let feed = RevocationFeed::new();
         assert!(!feed.has_entries_from(0));

@@ -109,6 +109,7 @@ mod tests {
             assert_eq!(found, (age <= 900).then_some(highest), "{age} s");
         }
         assert!(marks.reads.len() <= 902, "{}", marks.reads.len());
+        assert_eq!(marks.first(), 1099);
     }
 
     #[test]

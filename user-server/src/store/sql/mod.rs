@@ -25,6 +25,7 @@ mod outbox_depth;
 mod plain;
 mod rows;
 mod sessions;
+mod stored_emails;
 pub(super) mod tx;
 
 use sqlx::query::QueryAs;

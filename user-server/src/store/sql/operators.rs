@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::super::Db;
 use super::tx::{Taken, Tx};
-use super::{SqlStore, mail_queue, rows};
+use super::{SqlStore, mail_queue, rows, stored_emails};
 use crate::domain::{
     AccountSummary, Change, Email, EmailSetResult, EndedSessions, Fault, Imported, NewUser,
-    NoticeRequest, Operators, StoredUser, Subject, Timestamp, hash_class,
+    NoticeRequest, Operators, StoredEmail, StoredUser, Subject, Timestamp, hash_class,
 };
 
 /// Maximum number of rows deleted in one transaction, so that no transaction blocks other writers
@@ -96,6 +96,10 @@ impl Operators for SqlStore {
         let rows: Vec<AccountRow> =
             self.read_all(query.bind(prefix).bind(last).bind(i64::from(limit))).await?;
         Ok(rows.into_iter().map(AccountSummary::from).collect())
+    }
+
+    async fn emails_to(&self, budget_key: &str, limit: u32) -> Result<Vec<StoredEmail>, Fault> {
+        stored_emails::to(self, budget_key, limit).await
     }
 
     async fn create_account(&self, user: &NewUser, change: Change) -> Result<Imported, Fault> {

@@ -89,6 +89,7 @@ macro_rules! suite {
             operators::an_export_returns_every_imported_user,
             operators::the_classes_of_hashes_are_listed,
             operators::a_restored_store_ends_all_sessions,
+            outbox::the_emails_to_an_address_are_listed_with_their_state,
             outbox::an_email_is_claimed_by_one_worker,
             outbox::an_email_is_claimed_again_after_its_lease,
             outbox::an_email_is_claimed_again_after_a_retry,

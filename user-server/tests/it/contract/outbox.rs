@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use user_server::domain::{
-    Backlog, ClaimedMail, FailedAttempt, GuessCharge, MailClass, MailKind, MailPolicy, Notice,
-    OutboxClaim, Purpose, Timestamp, UndecidedRefusals, UserUpdate,
+    Backlog, ClaimedMail, EmailState, FailedAttempt, GuessCharge, MailClass, MailKind, MailPolicy,
+    Notice, OutboxClaim, Purpose, Timestamp, UndecidedRefusals, UserUpdate,
 };
 use uuid::Uuid;
 
@@ -16,6 +16,43 @@ const CODE: Purpose = Purpose::Registration;
 async fn retry(db: &Db, id: Uuid, retry_at: Timestamp) {
     let failed = FailedAttempt { at: NOW, retry_at, unexplained: false, domain: None };
     db.retry(id, &failed).await.unwrap();
+}
+
+pub async fn the_emails_to_an_address_are_listed_with_their_state(db: &Db) {
+    let states = async |address: &str| -> Vec<EmailState> {
+        let emails = db.emails_to(email(address).budget_key(), 100).await.unwrap();
+        emails.into_iter().map(|email| email.state).collect()
+    };
+    let ada = register(db, "ada", "ada@example.org", "client", NOW).await;
+    register(db, "grace", "grace@example.org", "client", NOW).await;
+    assert_eq!(states("ada@example.org").await, [EmailState::Waiting]);
+    let found = db.emails_to("ada@example.org", 100).await.unwrap();
+    let one = &found[0];
+    assert_eq!((one.verification_id, one.recipient.as_deref(), one.attempts), (Some(ada), None, 0));
+    // One a minute: the second email waits. A variant of the address is the same address here.
+    let waiting = register(db, "ada2", "ada+2@example.org", "client", NOW).await;
+    let claimed = next_mail(db, NOW).await.unwrap();
+    assert_eq!(verifies(&claimed), Some(ada));
+    retry(db, claimed.id, at(30)).await;
+    assert_eq!(
+        states("ada@example.org").await,
+        [EmailState::Due(at(30)), EmailState::Waiting],
+        "{waiting}"
+    );
+    let one = &db.emails_to("ada@example.org", 100).await.unwrap()[0];
+    assert_eq!((one.recipient.as_deref(), one.attempts), (Some("ada@example.org"), 1));
+    db.settle(claimed.id, false, at(31)).await.unwrap();
+    let other = next_mail(db, NOW).await.unwrap();
+    db.settle(other.id, true, at(1)).await.unwrap();
+    assert_eq!(states("grace@example.org").await, [EmailState::Accepted(at(1))]);
+    assert_eq!(states("ADA@example.org").await, [EmailState::GivenUp(at(31)), EmailState::Waiting]);
+    let newest = db.emails_to("ada@example.org", 1).await.unwrap();
+    assert_eq!(newest[0].verification_id, Some(waiting));
+    // A part of an address is not the address, and an unknown one gets no email.
+    assert!(states("a@example.org").await.is_empty());
+    request_reset(db, "nobody@example.org", NOW).await;
+    assert!(next_mail(db, NOW).await.is_none());
+    assert_eq!(states("nobody@example.org").await, [EmailState::NotNeeded(NOW)]);
 }
 
 pub async fn an_email_is_claimed_by_one_worker(db: &Db) {

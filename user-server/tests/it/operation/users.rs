@@ -3,14 +3,63 @@
 use std::path::Path;
 
 use serde_json::Value;
-use user_proto::ResetPassword;
+use user_proto::{Register, ResetPassword};
 
+use crate::smtp::{Action, SENDER, Sink};
 use crate::support::{
     NEW_PASSWORD, PASSWORD, Process, RunOutput, login, outcome, run_in, run_with_input,
 };
 
 fn user(folder: &Path, arguments: &[&str]) -> RunOutput {
     run_in(folder, &[&["user"], arguments].concat(), &[])
+}
+
+#[tokio::test]
+async fn an_operator_sees_why_a_code_has_not_arrived() {
+    let sink = Sink::start(vec![("RCPT", Action::Reply("550 5.1.1 unknown"))]).await;
+    let port = sink.port.to_string();
+    let settings = [
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_PORT", port.as_str()),
+        ("SMTP_TLS", "none"),
+        ("MAIL_FROM", SENDER),
+    ];
+    let process = Process::start(&settings);
+    let (client, folder) = (process.client(), process.location());
+    let gone = Register {
+        username: "gone".into(),
+        email: "gone@example.org".into(),
+        password: PASSWORD.into(),
+    };
+    let registered = client.call(gone).await.unwrap();
+    let began = std::time::Instant::now();
+    let listed = loop {
+        let listed = user(folder, &["emails", "Gone@example.org"]);
+        if listed.output.contains("given up") {
+            break listed;
+        }
+        assert!(began.elapsed() < crate::support::TEST_TIMEOUT, "{listed:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    assert!(listed.output.contains("to gone@example.org: 1 attempt, given up at "), "{listed:?}");
+    let json = user(folder, &["emails", "gone@example.org", "--json"]);
+    let json: Value = serde_json::from_str(&json.output).unwrap();
+    let verification = registered.verification_id.to_string();
+    assert_eq!(
+        (json["state"].as_str(), json["verification_id"].as_str()),
+        (Some("given_up"), Some(verification.as_str()))
+    );
+    // The log has the reason, under the id of the email.
+    let id = json["id"].as_str().unwrap();
+    let log = process.log();
+    let line = log.lines().find(|line| line.contains(id)).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("550 5.1.1"), "{line}");
+    let found = user(folder, &["find", "gone"]);
+    assert!(found.code == Some(1) && found.error.contains("user emails ADDRESS"), "{found:?}");
+    let none = user(folder, &["emails", "other@example.org"]);
+    assert!(none.code == Some(1) && none.error.contains("there is no email to"), "{none:?}");
+    let invalid = user(folder, &["emails", "gone"]);
+    assert!(invalid.error.contains("expected an email address"), "{invalid:?}");
 }
 
 #[tokio::test]
