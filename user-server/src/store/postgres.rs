@@ -1,6 +1,8 @@
 //! PostgreSQL 13 and later, for several nodes: a small pool, timeouts on both sides, and no
 //! unencrypted connection over a network unless it is requested.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::breaker::DatabaseBreaker;
@@ -145,6 +147,11 @@ const SNAPSHOT: Begin = begin!(
     ),
     "0"
 );
+/// Maximum time to wait for the answer to a statement: a little longer than the server lets it run,
+/// since a server that does not answer at all ends nothing.
+const ANSWER: Duration = Duration::from_millis(2500);
+const ANSWER_BACKGROUND: Duration = Duration::from_secs(6);
+const ANSWER_SNAPSHOT: Duration = Duration::from_secs(610);
 /// Number of the first version of PostgreSQL that can limit the time of a transaction.
 const LIMITS_TRANSACTIONS: u32 = 170_000;
 
@@ -239,7 +246,7 @@ fn observe(connection: &PooledConnection, error: &sqlx::Error) {
 impl Pools {
     /// Begins a transaction that may write.
     async fn write(&self) -> Result<Tx, Fault> {
-        Tx::open(&self.pool, self.named, Some(self.begin())).await
+        Tx::open(&self.pool, self.named, Some(self.begin()), Some(self.limit())).await
     }
 
     /// Returns a connection for one statement that reads. Behind a pooler without prepared
@@ -247,12 +254,17 @@ impl Pools {
     /// reach different sessions.
     async fn read(&self) -> Result<Tx, Fault> {
         let begin = (self.background || !self.named).then(|| self.begin());
-        Tx::open(&self.pool, self.named, begin).await
+        Tx::open(&self.pool, self.named, begin, Some(self.limit())).await
     }
 
     /// Returns the statements that begin a transaction.
     fn begin(&self) -> Begin {
         if self.background { BEGIN_BACKGROUND } else { BEGIN }
+    }
+
+    /// Returns the maximum time to wait for the answer to a statement.
+    fn limit(&self) -> Duration {
+        if self.background { ANSWER_BACKGROUND } else { ANSWER }
     }
 
     /// Returns a connection for one statement of a background task. No request uses this
@@ -261,12 +273,13 @@ impl Pools {
         // Background tasks run all the time, also when no request closes what has become old.
         self.pool.close_old();
         // Behind a pooler, the session has the time limits of requests.
-        Tx::open(&self.watch, self.named, self.pooler.then_some(BEGIN_BACKGROUND)).await
+        let begin = self.pooler.then_some(BEGIN_BACKGROUND);
+        Tx::open(&self.watch, self.named, begin, Some(ANSWER_BACKGROUND)).await
     }
 
     /// Begins a read-only transaction, which sees the database as of its first statement.
     async fn snapshot(&self) -> Result<Tx, Fault> {
-        Tx::open(&self.pool, self.named, Some(SNAPSHOT)).await
+        Tx::open(&self.pool, self.named, Some(SNAPSHOT), Some(ANSWER_SNAPSHOT)).await
     }
 
     /// Checks that the PostgreSQL server is not a standby, and that transactions may write.

@@ -202,18 +202,18 @@ impl Pools {
 
     /// Returns a connection for one statement that reads.
     async fn read(&self) -> Result<Tx, Fault> {
-        Tx::open(&self.readers, true, None).await
+        Tx::open(&self.readers, true, None, None).await
     }
 
     /// Returns a connection for one statement of a background task. No request uses this
     /// connection.
     async fn watch(&self) -> Result<Tx, Fault> {
-        Tx::open(&self.watch, true, None).await
+        Tx::open(&self.watch, true, None, None).await
     }
 
     /// Begins a read-only transaction, which sees the database as of its first statement.
     async fn snapshot(&self) -> Result<Tx, Fault> {
-        Tx::open(&self.readers, true, Some("BEGIN")).await
+        Tx::open(&self.readers, true, Some("BEGIN"), None).await
     }
 
     /// Checks that the file system of the database can be written and has space left.

@@ -242,6 +242,8 @@ impl PooledConnection {
     pub(super) fn observe(&self, error: &sqlx::Error) {
         let lost = match error {
             sqlx::Error::Database(error) => is_fatal(error.code().as_deref().unwrap_or_default()),
+            // A silent connection counts when it is discarded.
+            sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => false,
             error => {
                 matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
             }

@@ -2,8 +2,12 @@
 //! its connection is closed and does not return to the pool: the database may never answer on it,
 //! and the pool would wait for it forever.
 
+use std::io;
+use std::time::Duration;
+
 use sqlx::query::{Query, QueryAs};
 use sqlx::{Database, FromRow};
+use tokio::time::timeout;
 
 use super::super::{
     Args, Begin, ConnectionPool, Db, GroupMember, PooledConnection, acquire, discard, observe,
@@ -30,6 +34,9 @@ pub(in super::super) struct Tx {
     /// Set if statements may be prepared by name. Not every transaction pooler supports that,
     /// since it may run each transaction in another session.
     named: bool,
+    /// Maximum time to wait for the answer to a statement, or `None` for an embedded database. The
+    /// server has limits of its own, but it may be silent.
+    limit: Option<Duration>,
     /// Set if a transaction has begun, which must be committed or rolled back.
     begun: bool,
     /// Set while a statement runs, and after one with an answer that was not read to its end.
@@ -52,6 +59,7 @@ impl Tx {
         Self {
             connection: Some(TxConnection::Group(member)),
             named: true,
+            limit: None,
             begun: true,
             unfinished: false,
         }
@@ -92,11 +100,13 @@ impl Tx {
     }
 
     /// Takes a connection from the pool, and begins a transaction with the statements `begin`, if
-    /// given. `named` is set if statements may be prepared by name.
+    /// given. `named` is set if statements may be prepared by name, and `limit` is the maximum time
+    /// to wait for the answer to each.
     pub(in super::super) async fn open(
         pool: &ConnectionPool,
         named: bool,
         begin: Option<Begin>,
+        limit: Option<Duration>,
     ) -> Result<Self, Fault> {
         let mut stale = 0;
         loop {
@@ -105,6 +115,7 @@ impl Tx {
             let mut tx = Self {
                 connection: Some(TxConnection::Own(connection)),
                 named,
+                limit,
                 begun: begin.is_some(),
                 unfinished: false,
             };
@@ -174,7 +185,7 @@ impl Tx {
         T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
     {
         let query = query.persistent(self.named);
-        let row = query.fetch_optional(&mut *self.connection()?).await;
+        let row = within(self.limit, query.fetch_optional(&mut *self.connection()?)).await;
         self.finished(row).map_err(fault)
     }
 
@@ -192,7 +203,7 @@ impl Tx {
         T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
     {
         let query = query.persistent(self.named);
-        let rows = query.fetch_all(&mut *self.connection()?).await;
+        let rows = within(self.limit, query.fetch_all(&mut *self.connection()?)).await;
         self.finished(rows).map_err(fault)
     }
 
@@ -211,7 +222,7 @@ impl Tx {
         query: Query<'_, Db, Args>,
     ) -> Result<Result<u64, Taken>, Fault> {
         let query = query.persistent(self.named);
-        let result = query.execute(&mut *self.connection()?).await;
+        let result = within(self.limit, query.execute(&mut *self.connection()?)).await;
         match self.finished(result) {
             Ok(result) => Ok(Ok(result.rows_affected())),
             Err(sqlx::Error::Database(error)) if error.is_unique_violation() => Ok(Err(Taken)),
@@ -230,7 +241,7 @@ impl Tx {
         T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
     {
         let query = query.persistent(self.named);
-        let row = query.fetch_one(&mut *self.connection()?).await;
+        let row = within(self.limit, query.fetch_one(&mut *self.connection()?)).await;
         match self.finished(row) {
             Ok(row) => Ok(Some(row)),
             Err(sqlx::Error::Database(error))
@@ -252,7 +263,8 @@ impl Tx {
     }
 
     async fn control(&mut self, statement: &'static str) -> Result<(), Fault> {
-        let done = sqlx::raw_sql(statement).execute(&mut *self.connection()?).await;
+        let statement = sqlx::raw_sql(statement);
+        let done = within(self.limit, statement.execute(&mut *self.connection()?)).await;
         self.finished(done).map(drop).map_err(fault)
     }
 
@@ -284,6 +296,17 @@ impl Drop for Tx {
             discard(connection);
         }
     }
+}
+
+/// Waits for the answer to a statement, for at most `limit`.
+async fn within<T>(
+    limit: Option<Duration>,
+    answer: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    let Some(limit) = limit else { return answer.await };
+    timeout(limit, answer).await.unwrap_or_else(|_| {
+        Err(io::Error::new(io::ErrorKind::TimedOut, "no answer from the database").into())
+    })
 }
 
 /// Violation of a unique index: another row has the same value.

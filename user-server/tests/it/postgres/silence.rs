@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use user_proto::client::Client;
 use user_proto::{Common, ErrorCode, IdempotencyKey, LoggedIn, RefreshToken, VerifyToken};
-use user_server::domain::LoginKey;
+use user_server::domain::{Fault, LoginKey};
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use super::node;
-use crate::contract::fixture::{Db, user};
+use crate::contract::fixture::{Db, NOW, policy, register, user};
 use crate::support::{Account, PASSWORD, PgProxy, TestServer, login, postgres};
 use crate::tour;
 
@@ -20,6 +20,8 @@ const RECOVERY: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_millis(2000);
 /// Time within which later requests are answered.
 const AT_ONCE: Duration = Duration::from_millis(50);
+/// Time within which a background task notices that its connection is silent.
+const BACKGROUND: Duration = Duration::from_secs(8);
 /// Number of logins while the proxy is hostile: more than the pool has connections.
 const LOGINS: usize = 8;
 
@@ -166,6 +168,24 @@ async fn a_lost_reply_of_a_commit_is_settled_by_the_idempotency_key() {
         }
     }
     node.stop().await;
+}
+
+/// Background tasks share the connections of requests, and are not cancelled with a request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_background_task_gives_up_a_silent_connection() {
+    let Some(server) = postgres() else { return };
+    let (proxy, url) = PgProxy::before(&server.database()).await;
+    let options = PostgresOptions::parse(&url, 1, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    let store = PostgresStore::open(&options);
+    let background: Db = std::sync::Arc::new(store.for_background());
+    register(&background, "ada", "ada@example.org", "client", NOW).await;
+    // The connection is silent in the transaction of the task, and only this one.
+    proxy.silence_next_commit(true);
+    let claims = tokio::time::timeout(BACKGROUND, background.claim(&policy(), NOW)).await;
+    assert!(matches!(claims, Ok(Err(Fault::Unavailable(_)))), "{claims:?}");
+    let requests: Db = std::sync::Arc::new(store);
+    user(&requests, "bob").await;
 }
 
 /// Neither the start, which migrates, nor a request. Not every engine or pooler has such locks.

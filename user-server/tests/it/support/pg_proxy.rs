@@ -36,12 +36,36 @@ struct Rules {
     commits: AtomicU32,
     /// Number of the next commit after which the connection is cut before its reply, or zero.
     lose_reply: AtomicU32,
+    /// Cuts the connection instead of the next commit.
+    cut_commit: AtomicBool,
+    /// Silences the connection of the next commit.
+    silence_commit: AtomicBool,
+    /// Cuts the connection before the reply of the n-th, 2n-th, ... commit, or none if zero.
+    lose_every: AtomicU32,
+    /// Silences the connection of the n-th, 2n-th, ... batch of requests, or none if zero.
+    silence_every: AtomicU32,
+    batches: AtomicU32,
     /// Refuses statements that take advisory locks, as engines without them do.
     refuse_advisory_locks: AtomicBool,
     /// Delay of each batch of requests, in microseconds.
     delay_micros: AtomicU64,
-    /// Number of refused commits, lost replies and silenced connections.
-    done: AtomicU32,
+    refused: AtomicU32,
+    cut: AtomicU32,
+    lost: AtomicU32,
+    silenced: AtomicU32,
+}
+
+/// Number of faults of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProxyFaults {
+    /// Refused commits, and refused advisory locks.
+    pub refused: u32,
+    /// Connections that were cut instead of a commit.
+    pub cut: u32,
+    /// Lost replies of commits.
+    pub lost: u32,
+    /// Silenced connections.
+    pub silenced: u32,
 }
 
 impl PgProxy {
@@ -81,6 +105,26 @@ impl PgProxy {
         self.rules.lose_reply.store(commit, SeqCst);
     }
 
+    /// Cuts the connection instead of the next commit, which is then rolled back.
+    pub fn cut_commit(&self, on: bool) {
+        self.rules.cut_commit.store(on, SeqCst);
+    }
+
+    /// Silences the connection of the next commit, and no other.
+    pub fn silence_next_commit(&self, on: bool) {
+        self.rules.silence_commit.store(on, SeqCst);
+    }
+
+    /// Loses the reply of the n-th, 2n-th, ... commit.
+    pub fn lose_every(&self, commits: u32) {
+        self.rules.lose_every.store(commits, SeqCst);
+    }
+
+    /// Silences the connection of the n-th, 2n-th, ... batch of requests.
+    pub fn silence_every(&self, batches: u32) {
+        self.rules.silence_every.store(batches, SeqCst);
+    }
+
     pub fn refuse_advisory_locks(&self, on: bool) {
         self.rules.refuse_advisory_locks.store(on, SeqCst);
     }
@@ -89,9 +133,20 @@ impl PgProxy {
         self.rules.delay_micros.store(u64::try_from(delay.as_micros()).unwrap(), SeqCst);
     }
 
-    /// Returns the number of refused commits, lost replies and silenced connections.
+    pub fn faults(&self) -> ProxyFaults {
+        let Rules { refused, cut, lost, silenced, .. } = &*self.rules;
+        ProxyFaults {
+            refused: refused.load(SeqCst),
+            cut: cut.load(SeqCst),
+            lost: lost.load(SeqCst),
+            silenced: silenced.load(SeqCst),
+        }
+    }
+
+    /// Returns the number of all faults.
     pub fn done(&self) -> u32 {
-        self.rules.done.load(SeqCst)
+        let ProxyFaults { refused, cut, lost, silenced } = self.faults();
+        refused + cut + lost + silenced
     }
 }
 
@@ -108,6 +163,8 @@ enum Treatment {
     Refuse(&'static str, bool),
     /// Executes it, and cuts the connection before its reply.
     LoseReply,
+    /// Cuts the connection instead of executing it.
+    Cut,
     /// Forwards nothing on this connection any more, and keeps it open.
     Silence,
 }
@@ -178,6 +235,7 @@ impl Session {
             match self.treatment(&batch) {
                 Treatment::Forward => {}
                 Treatment::Silence => return self.silence().await,
+                Treatment::Cut => return Ok(()),
                 Treatment::LoseReply => *self.expected.lock().await = Expected::Cut,
                 Treatment::Refuse(code, rollback) => {
                     let in_transaction = self.status.load(SeqCst) != IDLE;
@@ -225,22 +283,38 @@ impl Session {
         if rules.silence_all.load(SeqCst) || (batch.is_ping() && rules.silence_pings.load(SeqCst)) {
             return Treatment::Silence;
         }
+        let (number, every) =
+            (rules.batches.fetch_add(1, SeqCst) + 1, rules.silence_every.load(SeqCst));
+        if every > 0 && number.is_multiple_of(every) {
+            return Treatment::Silence;
+        }
         let locks = batch.text.contains("pg_advisory") || batch.text.contains("pg_try_advisory");
         if locks && batch.executes && rules.refuse_advisory_locks.load(SeqCst) {
-            rules.done.fetch_add(1, SeqCst);
+            rules.refused.fetch_add(1, SeqCst);
             return Treatment::Refuse("0A000", false);
         }
         if !batch.commits(self.status.load(SeqCst)) {
             return Treatment::Forward;
         }
-        if rules.lose_reply.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) == Ok(1) {
-            rules.done.fetch_add(1, SeqCst);
+        if rules.silence_commit.swap(false, SeqCst) {
+            return Treatment::Silence;
+        }
+        if rules.cut_commit.swap(false, SeqCst) {
+            rules.cut.fetch_add(1, SeqCst);
+            return Treatment::Cut;
+        }
+        let number = rules.commits.fetch_add(1, SeqCst) + 1;
+        let is_due = |every: &AtomicU32| {
+            let every = every.load(SeqCst);
+            every > 0 && number.is_multiple_of(every)
+        };
+        let is_next = rules.lose_reply.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1));
+        if is_next == Ok(1) || is_due(&rules.lose_every) {
+            rules.lost.fetch_add(1, SeqCst);
             return Treatment::LoseReply;
         }
-        let (number, every) =
-            (rules.commits.fetch_add(1, SeqCst) + 1, rules.conflict_every.load(SeqCst));
-        if every > 0 && number.is_multiple_of(every) {
-            rules.done.fetch_add(1, SeqCst);
+        if is_due(&rules.conflict_every) {
+            rules.refused.fetch_add(1, SeqCst);
             return Treatment::Refuse("40001", true);
         }
         Treatment::Forward
@@ -248,7 +322,7 @@ impl Session {
 
     async fn silence(&self) -> io::Result<()> {
         self.silenced.store(true, SeqCst);
-        self.rules.done.fetch_add(1, SeqCst);
+        self.rules.silenced.fetch_add(1, SeqCst);
         std::future::pending().await
     }
 }
