@@ -13,10 +13,9 @@ mod scenario;
 mod values;
 mod world;
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
@@ -39,31 +38,38 @@ use crate::support::{PgProxy, postgres};
 
 /// Maximum number of steps in a scenario.
 const MAX_STEPS: usize = 60;
-/// One of this many commits is refused, and must be repeated without any effect on the scenario. A
-/// sweep of many transactions is repeated as a whole.
+/// On PostgreSQL, one of this many commits is refused, and must be repeated without any effect on
+/// the scenario. A sweep of many transactions is repeated as a whole.
 const REFUSED_COMMITS: u32 = 29;
 const REGRESSIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/proptest-regressions/model.txt");
 
 trait Database: 'static {
-    /// Returns an empty store, and a guard that keeps it usable; `None` if the database is not
-    /// installed.
-    fn open(runtime: &Runtime) -> Option<(Arc<dyn Store>, Box<dyn Any>)>;
+    /// Returns an empty store; `None` if the database is not installed.
+    fn open(runtime: &Runtime) -> Option<Opened>;
+}
+
+/// A store, and what keeps it usable.
+struct Opened {
+    store: Arc<dyn Store>,
+    /// Proxy through which the store reaches its database, if that is on a network.
+    proxy: Option<Arc<PgProxy>>,
+    folder: Option<TempDir>,
 }
 
 struct Sqlite;
 
 impl Database for Sqlite {
-    fn open(runtime: &Runtime) -> Option<(Arc<dyn Store>, Box<dyn Any>)> {
+    fn open(runtime: &Runtime) -> Option<Opened> {
         let folder = folder();
         let store = runtime.block_on(SqliteStore::open(&folder.path().join("users.db"))).unwrap();
-        Some((Arc::new(store), Box::new(folder)))
+        Some(Opened { store: Arc::new(store), proxy: None, folder: Some(folder) })
     }
 }
 
 struct Postgres;
 
 impl Database for Postgres {
-    fn open(runtime: &Runtime) -> Option<(Arc<dyn Store>, Box<dyn Any>)> {
+    fn open(runtime: &Runtime) -> Option<Opened> {
         static URL: OnceLock<String> = OnceLock::new();
         let server = postgres()?;
         let url = URL.get_or_init(|| {
@@ -81,7 +87,8 @@ impl Database for Postgres {
         proxy.conflict_every(REFUSED_COMMITS);
         let _guard = runtime.enter();
         let store = PostgresStore::open(&PostgresOptions::parse(&url, 3, false).unwrap());
-        Some((Arc::new(GuardedStore::new(Arc::new(store))), Box::new(proxy)))
+        let store = Arc::new(GuardedStore::new(Arc::new(store)));
+        Some(Opened { store, proxy: Some(Arc::new(proxy)), folder: None })
     }
 }
 
@@ -101,10 +108,13 @@ struct Model<D>(PhantomData<D>);
 struct Running {
     world: World,
     runtime: Runtime,
-    _guards: (TempDir, Box<dyn Any>),
+    proxy: Option<Arc<PgProxy>>,
+    _folders: (TempDir, Option<TempDir>),
 }
 
 static STEPS: AtomicU64 = AtomicU64::new(0);
+/// Number of connections that were cut instead of a commit.
+static CUTS: AtomicU32 = AtomicU32::new(0);
 /// Number of requests by message and outcome.
 static OUTCOMES: Mutex<BTreeMap<(&str, &str), u64>> = Mutex::new(BTreeMap::new());
 
@@ -123,9 +133,9 @@ impl<D: Database> StateMachineTest for Model<D> {
 
     fn init_test(scenario: &Scenario) -> Running {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let (store, guard) = D::open(&runtime).expect("a database");
+        let Opened { store, proxy, folder: database } = D::open(&runtime).expect("a database");
         let folder = folder();
-        let mut world = runtime.block_on(World::new(store, folder.path()));
+        let mut world = runtime.block_on(World::new(store, folder.path(), proxy.clone()));
         runtime.block_on(async {
             for (name, address) in [(0, 0), (2, 3)].into_iter().take(scenario.accounts) {
                 let register = Register { name, address, password: 0 };
@@ -144,7 +154,7 @@ impl<D: Database> StateMachineTest for Model<D> {
             }
         });
         assert_eq!(world.ledger.accounts.len(), scenario.accounts);
-        Running { world, runtime, _guards: (folder, guard) }
+        Running { world, runtime, proxy, _folders: (folder, database) }
     }
 
     fn apply(mut running: Running, _: &Scenario, step: Step) -> Running {
@@ -155,6 +165,9 @@ impl<D: Database> StateMachineTest for Model<D> {
 
     fn teardown(mut running: Running, _: Scenario) {
         running.runtime.block_on(running.world.end());
+        if let Some(proxy) = &running.proxy {
+            CUTS.fetch_add(proxy.faults().cut, Ordering::Relaxed);
+        }
     }
 }
 
@@ -179,8 +192,9 @@ fn run_scenarios<D: Database>(cases: u32) {
     if std::env::var("MODEL_CASES").is_ok() {
         use std::io::Write;
         let mut text = format!(
-            "{cases} scenarios, {} steps, {:?}\n",
+            "{cases} scenarios, {} steps, {} connections cut, {:?}\n",
             STEPS.load(Ordering::Relaxed),
+            CUTS.load(Ordering::Relaxed),
             began.elapsed()
         );
         for ((request, outcome), count) in &*OUTCOMES.lock().unwrap() {

@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 use user_server::domain::*;
 use uuid::Uuid;
 
+use crate::support::PgProxy;
+
 /// Fault of one call to the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InjectedFault {
@@ -63,6 +65,8 @@ pub struct FaultInjector {
     state: Mutex<State>,
     /// Notified when a fault cancels the caller.
     pub cancelled: Notify,
+    /// Proxy through which the store reaches its database, if there is one.
+    proxy: Option<Arc<PgProxy>>,
 }
 
 #[derive(Default)]
@@ -73,6 +77,11 @@ struct State {
 }
 
 impl FaultInjector {
+    /// Creates an injector for a store that reaches its database through `proxy`, if given.
+    pub fn new(proxy: Option<Arc<PgProxy>>) -> Self {
+        Self { proxy, ..Self::default() }
+    }
+
     /// Plans the fault of the next calls, and clears the recorded effects.
     pub fn plan(&self, planned: Option<PlannedFault>) {
         *self.state.lock().unwrap() = State { planned, ..State::default() };
@@ -114,7 +123,13 @@ impl FaultInjector {
         }
         let failed = || Err(Fault::Unavailable("injected fault".to_owned()));
         if fault == Some(InjectedFault::FailBefore) {
-            return failed();
+            let Some(proxy) = &self.proxy else { return failed() };
+            proxy.cut_commit(true);
+            let cut = call.await;
+            proxy.cut_commit(false);
+            assert!(matches!(cut, Ok(_) | Err(Fault::Unavailable(_))), "a connection was cut");
+            // A call without a commit changes nothing.
+            return cut.and_then(|_| failed());
         }
         let value = call.await?;
         self.state.lock().unwrap().effects.extend(effect(&value));

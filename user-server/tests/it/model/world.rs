@@ -37,7 +37,7 @@ use super::faults::{
 use super::ledger::{DAY, HOUR, Ledger, TokenState, Verification, millis};
 use super::scenario::Step;
 use super::values::{ADDRESSES, NAMES, NETWORKS};
-use crate::support::config;
+use crate::support::{PgProxy, config};
 
 const SECRET: &str = "a secret of a scenario, 32 bytes";
 /// Number of access tokens that are checked after each step.
@@ -125,7 +125,11 @@ struct ExpectedNotice {
 }
 
 impl World {
-    pub async fn new(store: Arc<dyn Store>, folder: &std::path::Path) -> Self {
+    pub async fn new(
+        store: Arc<dyn Store>,
+        folder: &std::path::Path,
+        proxy: Option<Arc<PgProxy>>,
+    ) -> Self {
         let mut config = config(folder, &[("JWTSECRETKEY", SECRET)]);
         // Below the minimum that the environment accepts, since a scenario hashes often.
         config.hash_cost = HashCost { memory_kib: 8, passes: 1, parallelism: 1 };
@@ -145,7 +149,7 @@ impl World {
             emails: BTreeMap::new(),
             finished: Vec::new(),
             email_budgets: EmailBudgets::default(),
-            faults: Arc::default(),
+            faults: Arc::new(FaultInjector::new(proxy)),
             mailer: Arc::default(),
             otp: code_generator(store.clone(), clock.clone(), keys.clone(), &config),
             clock,
