@@ -45,14 +45,48 @@ impl Context<'_> {
         })
     }
 
-    /// Returns the code from the options, or prompts for it.
+    /// Returns the code from the options, or prompts for it, without white space around it.
     ///
     /// # Errors
-    /// If the code is missing and stdin is not a terminal.
+    /// If the code is missing and stdin is not a terminal, or if no email contains such a code: the
+    /// server would count it as a wrong one.
     pub(crate) fn code(&self, options: &CodeOptions) -> Result<SecretText, Failure> {
-        match &options.code {
-            Some(code) => Ok(code.clone().into()),
-            None => secrets::code(&self.runtime),
+        let code = match &options.code {
+            Some(code) => code.clone().into(),
+            None => secrets::code(&self.runtime)?,
+        };
+        let code = code.as_str().trim();
+        if !can_be_code(code) {
+            return Err(Failure::usage(
+                "this cannot be a code: expected six digits, or ten letters and digits to reset a \
+                 password",
+                "Copy the code from the newest email. No attempt was used up.",
+            ));
         }
+        Ok(code.to_owned().into())
+    }
+}
+
+/// Returns true for six digits, and for ten letters and digits, which may be in groups.
+fn can_be_code(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ' ');
+    let digits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let letters = text.chars().filter(char::is_ascii_alphanumeric).count();
+    digits || (letters == 10 && text.chars().all(plain))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_text_that_can_be_a_code_is_sent() {
+        for code in ["123456", "000000", "ABCDE12345", "abcde-12345", "abcde 12345"] {
+            assert!(can_be_code(code), "{code}");
+        }
+        for other in ["", "abc", "12", "12345", "1234567", "12345a", "123 456", "ABCDE1234\u{e9}"] {
+            assert!(!can_be_code(other), "{other}");
+        }
+        assert!(!can_be_code("1234567890123456789"));
     }
 }

@@ -109,7 +109,8 @@ fn for_code(code: ErrorCode, situation: &Situation) -> Option<&'static str> {
              invalid."
         }
         ErrorCode::CODE_EXPIRED => {
-            "Request a new code with `register`, `update --email` or `reset-password request`."
+            "Request a new code with `user-cli resend-code`. If its verification is over too, begin \
+             again with `register`, `update --email` or `reset-password request`."
         }
         ErrorCode::NOT_PERMITTED => {
             "Use a client certificate that the server accepts, or ask the operator to add this \

@@ -124,6 +124,10 @@ impl HexBytes {
     }
 }
 
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 /// Parses `host:port`; a host alone gets the default port.
 pub(crate) fn parse_addr(text: &str) -> Result<String, String> {
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
@@ -131,10 +135,14 @@ pub(crate) fn parse_addr(text: &str) -> Result<String, String> {
     }
     match text.rsplit_once(':') {
         None if !text.is_empty() => Ok(format!("{text}:{DEFAULT_PORT}")),
-        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+        Some((host, port)) if !host.is_empty() && !host.contains('/') && is_port(port) => {
             Ok(text.to_owned())
         }
-        _ => Err("expected host or host:port, such as 127.0.0.1:3001".to_owned()),
+        _ => {
+            Err("expected host or host:port, such as 127.0.0.1:3001, with a port from 1 to 65535 \
+                  and without http://"
+                .to_owned())
+        }
     }
 }
 
@@ -207,7 +215,9 @@ mod tests {
         assert_eq!(parsed("[::1]").as_deref(), Some("[::1]:3001"));
         assert_eq!(parsed("[::1]:9").as_deref(), Some("[::1]:9"));
         assert!(
-            ["", ":1", "host:", "host:99999"].into_iter().all(|text| parse_addr(text).is_err())
+            ["", ":1", "host:", "host:0", "host:99999", "http://host", "http://host:3001"]
+                .into_iter()
+                .all(|text| parse_addr(text).is_err())
         );
     }
 }

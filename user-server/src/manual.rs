@@ -126,6 +126,7 @@ const EXAMPLES_OF: &[(&str, &str)] = &[
     ("user-server-user-show", "user-server user show ada@example.org --json"),
     ("user-server-user-list", "user-server user list --after ada --limit 1000"),
     ("user-server-user-find", "user-server user find ada"),
+    ("user-server-user-emails", "user-server user emails ada@example.org"),
     ("user-server-user-sessions", "user-server user sessions ada"),
     (
         "user-server-user-create",

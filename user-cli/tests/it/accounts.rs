@@ -107,7 +107,7 @@ fn pending_codes_are_stored_by_purpose() {
     cli.run(&["reset-password", "request", "kim@example.com"]).succeeded();
     server.take_requests();
 
-    cli.run(&["confirm-email", "--code", "1"]).succeeded();
+    cli.run(&["confirm-email", "--code", "111111"]).succeeded();
     let Request::ConfirmEmail(sent) = server.take_request() else { panic!("a ConfirmEmail") };
     assert_eq!(
         (sent.verification_id, sent.access_token.expose_str()),
@@ -128,7 +128,7 @@ fn pending_codes_are_stored_by_purpose() {
 
     cli.run(&["resend-code", "--purpose", "registration"]).succeeded();
     let other = Uuid::from_u128(77).to_string();
-    cli.run(&["verify-email", "--code", "1", "--verification-id", &other]).succeeded();
+    cli.run(&["verify-email", "--code", "111111", "--verification-id", &other]).succeeded();
     let requests = server.take_requests();
     assert!(
         matches!(&requests[0].0, Request::ResendCode(sent) if sent.verification_id == VERIFICATION)

@@ -149,6 +149,12 @@ fn invalid_arguments_exit_with_2() {
     ] {
         cli.run(arguments).failed(2);
     }
+    // It would count such a code too.
+    let id = "0193a5e0-7b1c-7d2e-8f40-5a6b7c8d9e0f";
+    for code in ["abc", "12", "1234567890123456789"] {
+        let refused = cli.run(&["verify-email", "--code", code, "--verification-id", id]).failed(2);
+        assert!(refused.stderr.contains("this cannot be a code"), "{}", refused.stderr);
+    }
     let error = cli.run(&["login", "--json"]).failed(2).error();
     assert!(error["message"].as_str().unwrap().contains("<LOGIN>"), "{error}");
     assert!(error["hint"].as_str().unwrap().contains("--help"), "{error}");

@@ -8,9 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::task::JoinSet;
-use user_proto::ResendCode;
 use user_proto::client::Client;
-use user_proto::{Common, Logout};
+use user_proto::{Common, Logout, RequestPasswordReset, ResendCode};
 use uuid::Uuid;
 
 use super::fleet::Fleet;
@@ -48,6 +47,20 @@ impl Nodes {
             sessions.push((session.session_id, token));
         }
         sessions
+    }
+
+    /// Waits until the nodes have noticed that the database answers again.
+    async fn recover(&self) {
+        for address in self.cluster.addresses() {
+            let client = Client::new(address.to_string());
+            let began = std::time::Instant::now();
+            let request = || RequestPasswordReset { email: "nobody@example.org".into() };
+            while let Err(error) = client.call(request()).await {
+                assert!(began.elapsed() < Duration::from_secs(10), "{error:?}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            client.close().await;
+        }
     }
 
     fn addresses(&self) -> Vec<String> {
@@ -170,6 +183,7 @@ async fn database_pauses(nodes: &mut Nodes, count: usize, rounds: usize) -> Stri
             database.signal("CONT");
         };
         tokio::join!(fleet.observe(*id, token, pause), resume);
+        nodes.recover().await;
     }
     fleet.row("the database pauses for 4 s", AGE_LIMIT)
 }
@@ -183,6 +197,7 @@ async fn database_stops(nodes: &mut Nodes, count: usize) -> String {
     nodes.database.signal("STOP");
     let last = fleet.last_accepted(&token, AGE_LIMIT + 2 * WORST).await;
     nodes.database.signal("CONT");
+    nodes.recover().await;
     assert!(last < AGE_LIMIT + Duration::from_millis(250), "{last:?}");
     fleet.accept(&token).await;
     format!(
