@@ -112,3 +112,29 @@ pub(super) fn slots(pseudonyms: &Pseudonyms, budget: Budget, payer: Payer) -> Ve
     };
     scopes.into_iter().map(slot).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::keys::Key;
+
+    #[test]
+    fn a_wider_network_and_all_unnamed_ones_together_have_a_multiple_of_the_limit() {
+        let pseudonyms = Pseudonyms::new(&Key::new(&[7; 32]).unwrap()).unwrap();
+        let uses = |payer| -> Vec<u32> {
+            let slots = slots(&pseudonyms, Budget::Registrations, payer);
+            assert!(slots.iter().all(|slot| slot.limit.window == HOUR));
+            slots.iter().map(|slot| slot.limit.uses).collect()
+        };
+        let network = |ip: &str| {
+            let ip: IpAddr = ip.parse().unwrap();
+            Payer::Network(Some(ip.into()))
+        };
+        assert_eq!(uses(network("2001:db8::1")), [20, 4 * 20, 16 * 20]);
+        assert_eq!(uses(network("192.0.2.1")), [20]);
+        assert_eq!(uses(Payer::Network(None)), [20 * 20]);
+        assert_eq!(uses(Payer::User(Uuid::nil())), [20]);
+    }
+}
