@@ -133,4 +133,20 @@ mod tests {
     fn clap_accepts_the_declaration() {
         super::declaration().debug_assert();
     }
+
+    #[test]
+    fn a_kid_may_begin_with_a_hyphen() {
+        for kid in ["kid", "-I9_abcdefgh", "-h9_abcdefgh", "--9_abcdefg", "-V"] {
+            let arguments = ["user-server", "keys", "retire", kid, "--force"];
+            let parsed = super::declaration().try_get_matches_from(arguments).unwrap();
+            let (_, keys) = parsed.subcommand().unwrap();
+            let (_, retire) = keys.subcommand().unwrap();
+            assert_eq!(retire.get_one::<String>("kid").unwrap(), kid);
+            assert!(retire.get_flag("force"));
+        }
+        let help = super::declaration()
+            .try_get_matches_from(["user-server", "keys", "retire", "--help"])
+            .unwrap_err();
+        assert_eq!(help.kind(), clap::error::ErrorKind::DisplayHelp);
+    }
 }

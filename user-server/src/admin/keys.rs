@@ -30,6 +30,8 @@ pub enum KeysCommand {
     /// Cannot be undone.
     Retire {
         /// Identifier of the key, as `keys list` shows it
+        // It is base64url, which begins with a hyphen for one key in 64.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// Retire the key even if no other key is left to sign with
         #[arg(long)]
