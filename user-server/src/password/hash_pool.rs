@@ -6,10 +6,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use argon2::Block;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::hash_memory::HashMemory;
 use crate::domain::{ClientNetwork, Fault, Refusal, RequestContext, UseCaseResult};
 use crate::metrics::{HashMetrics, HashRefusal};
 
@@ -34,7 +34,7 @@ pub struct HashPool {
     metrics: Arc<HashMetrics>,
 }
 
-type Job = Box<dyn FnOnce(&mut Vec<Block>) + Send>;
+type Job = Box<dyn FnOnce(&mut HashMemory) + Send>;
 
 struct PoolInner {
     size: HashPoolSize,
@@ -92,7 +92,7 @@ impl HashPool {
     pub async fn run<R: Send + 'static>(
         &self,
         context: &RequestContext,
-        job: impl FnOnce(&mut Vec<Block>) -> R + Send + 'static,
+        job: impl FnOnce(&mut HashMemory) -> R + Send + 'static,
     ) -> UseCaseResult<R> {
         let (sender, result) = oneshot::channel();
         let (deadline, gone) = (context.deadline, context.gone.clone());
@@ -159,7 +159,7 @@ impl PoolInner {
 
     fn serve(&self) {
         lower_priority();
-        let mut memory = Vec::new();
+        let mut memory = HashMemory::new();
         let mut state = self.lock();
         loop {
             if let Some(job) = state.next_job() {

@@ -2,10 +2,14 @@
 //! network I/O. Bcrypt is supported for imported hashes.
 
 mod bcrypt;
+mod default_engine;
+mod hash_memory;
 mod hash_pool;
 mod measure;
 mod phc;
 mod policy;
+#[cfg(any(test, feature = "argon2-rust"))]
+mod second_engine;
 mod stored;
 mod timings;
 
@@ -16,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Fault, Password, Refusal, RequestContext, UseCaseResult, hash_class};
+pub use hash_memory::HashMemory;
 pub use hash_pool::{HashPool, HashPoolSize};
 pub use measure::{Measured, measure};
 pub use phc::HashCost;
@@ -56,7 +61,7 @@ pub fn hash_new(password: &Password, words: &[String], cost: HashCost) -> UseCas
         let reason = "it is too common or too easy to guess";
         return Err(Refusal::InvalidPassword { field: "password", reason }.into());
     }
-    Ok(phc::hash(password, cost, &mut Vec::new())?)
+    Ok(phc::hash(password, cost, &mut HashMemory::new())?)
 }
 
 /// Returns a random PHC string that matches no known password, for an account without a password.

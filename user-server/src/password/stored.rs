@@ -1,15 +1,13 @@
 //! Stored password hashes: Argon2id or bcrypt, distinguished by their prefix.
 
-use argon2::Block;
-
-use super::{HashCost, bcrypt, phc};
+use super::{HashCost, HashMemory, bcrypt, phc};
 use crate::domain::{Fault, Password};
 
 /// Verifies a password against a stored hash.
 pub(super) fn verify(
     password: &Password,
     stored: &str,
-    memory: &mut Vec<Block>,
+    memory: &mut HashMemory,
 ) -> Result<bool, Fault> {
     if bcrypt::is_bcrypt(stored) {
         bcrypt::verify(password, stored).map_err(unusable)
@@ -97,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_hash_of_every_supported_class_can_be_measured() {
-        let mut memory = Vec::new();
+        let mut memory = HashMemory::new();
         let nobody = Password::presented(b"nobody").unwrap();
         for class in ["$2b$04", "$argon2id$v=19$m=256,t=2,p=1", "$argon2id$m=256,t=2,p=1"] {
             assert_eq!(
