@@ -12,6 +12,7 @@ mod open;
 mod owner;
 mod published;
 mod reader;
+mod recent;
 mod refresh;
 mod retired;
 mod revocations;

@@ -8,6 +8,7 @@ mod lifetime;
 mod no_key;
 mod public_cases;
 mod public_keys;
+mod remembered;
 mod rotation;
 mod third_party;
 
