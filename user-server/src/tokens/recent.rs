@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use uuid::Uuid;
 
 use super::Verified;
 
@@ -13,10 +14,14 @@ pub(super) const MAX_TEXT: usize = 320;
 /// Number of tokens with the same index that are remembered.
 const WAYS: usize = 4;
 /// Number of sets of [`WAYS`] tokens in all threads of a process, with one thread per core: 65,536
-/// tokens, which take about 27 MiB.
+/// tokens, which take 25 MB.
 const SETS: usize = 16_384;
 const MIN_SETS: usize = 256;
 const MAX_SETS: usize = 8_192;
+/// Length in bytes of what identifies a token: form, length, and masked text.
+const KEY: usize = 16 + MAX_TEXT;
+/// Length in bytes of a stored token: its key, two ids and two times.
+const ENTRY: usize = KEY + 2 * 16 + 2 * 8;
 /// Number of last bytes of a token from which its position is computed: 46 random bits or more,
 /// since they belong to the signature.
 const TAIL: usize = 8;
@@ -55,33 +60,43 @@ pub(super) fn insert(form: FormId, text: &[u8], verified: Verified) {
     });
 }
 
-/// Set-associative cache. A token only leaves a tag at its first check, and is stored at its
-/// second, so that tokens that are checked once cost little and displace no others. Nothing is
-/// allocated after the first check of a thread.
+/// Set-associative cache with second chances. A token only leaves a tag at its first check, and is
+/// stored at its second, so that tokens that are checked once cost little. Nothing is allocated
+/// after the first check of a thread.
 struct RecentTokens {
     /// Random bytes under which tokens are stored, so that a search of the memory for tokens that
     /// can be used finds none.
     mask: [u8; MAX_TEXT],
-    sets: Box<[[Way; WAYS]]>,
-    /// Stored tokens. It has capacity for all ways, and occupies memory as far as it is filled.
-    tokens: Vec<StoredToken>,
+    /// Apart from the tokens, so that a token that is not stored is found missing in little memory.
+    sets: Box<[[Tag; WAYS]]>,
+    /// [`ENTRY`] bytes for each tag. The system provides this memory as far as it is used.
+    entries: Box<[u8]>,
+    random: u64,
 }
 
-/// Place of a token in a set.
+/// Bits of the hash of a token, and flags. Zero stands for no token.
 #[derive(Clone, Copy, Default)]
-struct Way {
-    /// Bits of the hash of the token, or zero if there was none.
-    tag: u32,
-    is_stored: bool,
-    /// Index in `tokens`, which the way keeps when another token takes its place.
-    slot: Option<u32>,
-}
+struct Tag(u16);
 
-struct StoredToken {
-    form: FormId,
-    length: usize,
-    masked: [u8; MAX_TEXT],
-    verified: Verified,
+impl Tag {
+    const STORED: u16 = 1;
+    /// The token was used, so that it is not replaced the next time that it could be.
+    const USED: u16 = 2;
+    const FLAGS: u16 = Self::STORED | Self::USED;
+
+    /// Creates the tag of a token that is not stored.
+    fn new(hash: u16) -> Self {
+        // Another bit is set, so that it is not zero.
+        Self(hash & !Self::FLAGS | 4)
+    }
+
+    fn is_of(self, new: Self) -> bool {
+        self.0 & !Self::FLAGS == new.0
+    }
+
+    fn has(self, flags: u16) -> bool {
+        self.0 & flags == flags
+    }
 }
 
 impl RecentTokens {
@@ -96,78 +111,107 @@ impl RecentTokens {
     fn with(sets: usize) -> Option<Self> {
         let mut mask = [0; MAX_TEXT];
         getrandom::fill(&mut mask).ok()?;
-        let tokens = Vec::with_capacity(sets * WAYS);
-        Some(Self { mask, sets: vec![Default::default(); sets].into(), tokens })
+        let entries = vec![0; sets * WAYS * ENTRY].into();
+        Some(Self { mask, sets: vec![Default::default(); sets].into(), entries, random: 1 })
     }
 
     /// Returns the index of the set of a token, and its tag in it.
-    fn position(&self, text: &[u8]) -> Option<(usize, u32)> {
+    fn position(&self, text: &[u8]) -> Option<(usize, Tag)> {
         let tail = u64::from_le_bytes(*text.last_chunk::<TAIL>()?);
         // Fibonacci hashing: the upper bits of the product depend on all bits of the factor.
         let hash = tail.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let [_, _, _, a, b, c, d, e] = hash.to_le_bytes();
-        let index = usize::from(u16::from_le_bytes([d, e])) & (self.sets.len() - 1);
-        Some((index, u32::from_le_bytes([a, b, c, 1])))
+        let [_, _, _, _, a, b, c, d] = hash.to_le_bytes();
+        let index = usize::from(u16::from_le_bytes([c, d])) & (self.sets.len() - 1);
+        Some((index, Tag::new(u16::from_le_bytes([a, b]))))
     }
 
-    /// Returns a text under the mask, followed by zeros.
-    fn masked(&self, text: &[u8]) -> Option<[u8; MAX_TEXT]> {
-        let mut masked = [0; MAX_TEXT];
-        let (out, mask) = (masked.get_mut(..text.len())?, self.mask.get(..text.len())?);
-        for ((out, byte), mask) in out.iter_mut().zip(text).zip(mask) {
+    /// Returns what identifies a token. Its text is under the mask, and followed by zeros.
+    fn key(&self, form: FormId, text: &[u8]) -> Option<[u8; KEY]> {
+        let mut key = [0; KEY];
+        let (head, masked) = key.split_first_chunk_mut::<16>()?;
+        let length = u64::try_from(text.len()).ok()?;
+        *head = (u128::from(form.0) << 64 | u128::from(length)).to_le_bytes();
+        let (masked, mask) = (masked.get_mut(..text.len())?, self.mask.get(..text.len())?);
+        for ((out, byte), mask) in masked.iter_mut().zip(text).zip(mask) {
             *out = byte ^ mask;
         }
-        Some(masked)
+        Some(key)
     }
 
     fn get(&mut self, form: FormId, text: &[u8]) -> Option<Verified> {
-        let (index, tag) = self.position(text)?;
-        let set = self.sets.get(index)?;
-        let found = set.iter().position(|way| way.tag == tag && way.is_stored)?;
-        let token = self.tokens.get(set.get(found)?.slot? as usize)?;
-        let masked = self.masked(text)?;
-        let is_same = token.form == form
-            && token.length == text.len()
-            && verify_slices_are_equal(&masked, &token.masked).is_ok();
-        let verified = is_same.then_some(token.verified)?;
-        if found > 0 {
-            // The last way is given up first, so a token that is used moves away from it.
-            self.sets.get_mut(index)?.swap(found - 1, found);
+        let (index, new) = self.position(text)?;
+        let tags = self.sets.get(index)?;
+        let way = tags.iter().position(|tag| tag.is_of(new) && tag.has(Tag::STORED))?;
+        let start = (index * WAYS + way) * ENTRY;
+        let (key, claims) = self.entries.get(start..start + ENTRY)?.split_at_checked(KEY)?;
+        verify_slices_are_equal(&self.key(form, text)?, key).ok()?;
+        let verified = read_claims(claims)?;
+        let tag = self.sets.get_mut(index)?.get_mut(way)?;
+        if !tag.has(Tag::USED) {
+            tag.0 |= Tag::USED;
         }
         Some(verified)
     }
 
     fn insert(&mut self, form: FormId, text: &[u8], verified: Verified) -> Option<()> {
-        let (index, tag) = self.position(text)?;
-        let masked = self.masked(text)?;
-        let set = self.sets.get_mut(index)?;
-        let Some(way) = set.iter_mut().find(|way| way.tag == tag) else {
-            // Another token that was checked once gives way, at random, since tokens may be checked
-            // in turn; otherwise the stored token that was used least.
-            let start = (tag >> 8) as usize % WAYS;
-            let mut ways = (start..WAYS).chain(0..start);
-            let free = ways.find(|way| set.get(*way).is_some_and(|way| !way.is_stored));
-            let way = set.get_mut(free.unwrap_or(WAYS - 1))?;
-            *way = Way { tag, is_stored: false, slot: way.slot };
-            return Some(());
-        };
-        let token = StoredToken { form, length: text.len(), masked, verified };
-        match way.slot {
-            Some(slot) => *self.tokens.get_mut(slot as usize)? = token,
-            None => {
-                way.slot = Some(u32::try_from(self.tokens.len()).ok()?);
-                self.tokens.push(token);
+        let (index, new) = self.position(text)?;
+        let key = self.key(form, text)?;
+        let tags = self.sets.get_mut(index)?;
+        let Some(way) = tags.iter().position(|tag| tag.is_of(new)) else {
+            let way = match tags.iter().position(|tag| tag.0 == 0) {
+                Some(way) => way,
+                // At random, since tokens may be checked in turn: the generator of Knuth's MMIX.
+                None => {
+                    let next = self.random.wrapping_mul(6_364_136_223_846_793_005);
+                    self.random = next.wrapping_add(1_442_695_040_888_963_407);
+                    (self.random >> 62) as usize % WAYS
+                }
+            };
+            let tag = tags.get_mut(way)?;
+            if tag.has(Tag::FLAGS) {
+                tag.0 &= !Tag::USED;
+            } else {
+                *tag = new;
             }
-        }
-        way.is_stored = true;
-        Some(())
+            return None;
+        };
+        tags.get_mut(way)?.0 |= Tag::FLAGS;
+        let start = (index * WAYS + way) * ENTRY;
+        let entry = self.entries.get_mut(start..start + ENTRY)?;
+        let (stored_key, claims) = entry.split_at_mut_checked(KEY)?;
+        stored_key.copy_from_slice(&key);
+        write_claims(claims, verified)
     }
+}
+
+fn write_claims(bytes: &mut [u8], verified: Verified) -> Option<()> {
+    let (user_id, bytes) = bytes.split_first_chunk_mut::<16>()?;
+    let (session_id, bytes) = bytes.split_first_chunk_mut::<16>()?;
+    let (issued_at, bytes) = bytes.split_first_chunk_mut::<8>()?;
+    let expires_at = bytes.first_chunk_mut::<8>()?;
+    *user_id = verified.user_id.into_bytes();
+    *session_id = verified.session_id.into_bytes();
+    *issued_at = verified.issued_at.to_le_bytes();
+    *expires_at = verified.expires_at.to_le_bytes();
+    Some(())
+}
+
+fn read_claims(bytes: &[u8]) -> Option<Verified> {
+    let (user_id, bytes) = bytes.split_first_chunk::<16>()?;
+    let (session_id, bytes) = bytes.split_first_chunk::<16>()?;
+    let (issued_at, bytes) = bytes.split_first_chunk::<8>()?;
+    let expires_at = bytes.first_chunk::<8>()?;
+    Some(Verified {
+        user_id: Uuid::from_bytes(*user_id),
+        session_id: Uuid::from_bytes(*session_id),
+        issued_at: u64::from_le_bytes(*issued_at),
+        expires_at: u64::from_le_bytes(*expires_at),
+        stale: None,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     const FORM: FormId = FormId(7);
@@ -186,7 +230,7 @@ mod tests {
     }
 
     fn stored(tokens: &RecentTokens) -> usize {
-        tokens.sets.iter().flatten().filter(|way| way.is_stored).count()
+        tokens.sets.iter().flatten().filter(|tag| tag.has(Tag::STORED)).count()
     }
 
     #[test]
@@ -249,34 +293,39 @@ mod tests {
 
     #[test]
     fn tokens_that_are_checked_once_displace_none_that_are_used() {
-        let mut tokens = RecentTokens::with(4).unwrap();
-        let used = text(1, 262);
-        for _ in 0..2 {
-            tokens.insert(FORM, &used, verified(1));
+        let mut tokens = RecentTokens::with(1).unwrap();
+        let used: Vec<Vec<u8>> = (1..=4).map(|number| text(number, 262)).collect();
+        for token in used.iter().chain(&used) {
+            tokens.insert(FORM, token, verified(1));
         }
-        // One that shares its set moves it from the last way.
-        let set = tokens.position(&used).unwrap().0;
-        let same_set = |number: &u64| tokens.position(&text(*number, 262)).unwrap().0 == set;
-        let others: Vec<u64> = (2..200).filter(same_set).collect();
-        assert_eq!(tokens.get(FORM, &used), Some(verified(1)));
-        for number in others {
+        assert_eq!(stored(&tokens), WAYS);
+        for number in 5..200 {
             tokens.insert(FORM, &text(number, 262), verified(number));
-            assert_eq!(tokens.get(FORM, &used), Some(verified(1)), "after {number}");
+            for token in &used {
+                assert_eq!(tokens.get(FORM, token), Some(verified(1)), "after {number}");
+            }
         }
-        assert_eq!(stored(&tokens), 1);
     }
 
     #[test]
-    fn the_number_of_stored_tokens_is_bounded() {
-        let mut tokens = RecentTokens::with(8).unwrap();
-        for number in 0..1000 {
+    fn tokens_that_are_not_used_any_more_are_replaced() {
+        let mut tokens = RecentTokens::with(64).unwrap();
+        let number_of = |tokens: &mut RecentTokens, numbers: std::ops::Range<u64>| {
+            numbers.filter(|number| tokens.get(FORM, &text(*number, 262)).is_some()).count()
+        };
+        for number in 0..4000 {
             for _ in 0..2 {
                 tokens.insert(FORM, &text(number, 262), verified(number));
             }
         }
-        assert_eq!((stored(&tokens), tokens.tokens.len()), (8 * WAYS, 8 * WAYS));
-        assert_eq!(tokens.tokens.capacity(), 8 * WAYS, "more was allocated");
-        assert!(size_of::<StoredToken>() <= 416, "{} bytes", size_of::<StoredToken>());
+        assert!(stored(&tokens) > 64 * WAYS * 3 / 4, "{}", stored(&tokens));
+        for number in (5000..5064).cycle().take(64 * 8) {
+            tokens.insert(FORM, &text(number, 262), verified(number));
+        }
+        let new = number_of(&mut tokens, 5000..5064);
+        assert!(new > 55, "{new}");
+        let all = number_of(&mut tokens, 0..5064);
+        assert!(all <= 64 * WAYS && all == stored(&tokens), "{all}");
     }
 
     /// Every set is used, so the tokens of a full cache are spread evenly.
@@ -297,8 +346,9 @@ mod tests {
         for _ in 0..2 {
             tokens.insert(FORM, &token, verified(1));
         }
-        let same =
-            tokens.tokens[0].masked.iter().zip(&token).filter(|(stored, byte)| stored == byte);
+        let way = tokens.sets[0].iter().position(|tag| tag.has(Tag::STORED)).unwrap();
+        let masked = &tokens.entries[way * ENTRY + 16..];
+        let same = masked.iter().zip(&token).filter(|(stored, byte)| stored == byte);
         assert!(same.count() < 20, "the token is not masked");
     }
 
