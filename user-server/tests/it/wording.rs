@@ -115,6 +115,7 @@ fn texts() -> Vec<PathBuf> {
         "SECURITY.md",
         "CHANGELOG.md",
         "docs/BENCHMARKS.md",
+        "docs/benchmarks/TABLES.md",
         "docs/COMPARISON.md",
         "docs/CONFIGURATION.md",
         "docs/CONFORMANCE.md",
