@@ -60,7 +60,8 @@ enum UserCommand {
               value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
-    /// List the emails to an address from the last 24 hours, also to one that no account has
+    /// List the emails to an address from the last 24 hours, also to one that no account has, and
+    /// to its variants with another +suffix
     Emails {
         /// Email address
         address: String,

@@ -35,7 +35,8 @@ pub struct StoredEmail {
     pub kind: String,
     /// Id of the verification that its code completes, or `None` for a notice.
     pub verification_id: Option<Uuid>,
-    /// Address that it was last sent to, or `None` if there was no attempt yet.
+    /// Address that it was last sent to, or that the code was requested for. `None` if it was never
+    /// sent and the verification of its code is gone.
     pub recipient: Option<String>,
     pub created_at: Timestamp,
     /// Number of attempts to send it.
@@ -48,13 +49,17 @@ pub struct StoredEmail {
 pub enum EmailState {
     /// It waits for its turn: an address gets one code a minute, five an hour, and ten a day.
     Waiting,
-    /// It is sent at this time, or is being sent and sent again at this time if that fails.
+    /// A worker is sending it, until this time at the latest; then another one sends it again.
+    Sending(Timestamp),
+    /// An attempt has failed, and the next one is at this time. Later attempts at a notice are not
+    /// recognised as [`Self::Sending`].
     Due(Timestamp),
     /// The mail server has accepted it.
     Accepted(Timestamp),
     /// The mail server has refused it permanently, or its time was over.
     GivenUp(Timestamp),
-    /// It was not needed: no account has the address, or its code is no longer valid.
+    /// It was not needed: an account has the new address of a registration or a change, no account
+    /// has the address of a reset, or the code is no longer valid.
     NotNeeded(Timestamp),
 }
 
@@ -119,9 +124,8 @@ port! {
         /// with `prefix`, in the order of canonical usernames.
         fn accounts_like(prefix: &str, limit: u32) -> Vec<AccountSummary>;
         /// Returns the newest emails, at most `limit`, to an address and to its variants with
-        /// another `+suffix`, as far as the database still has them, oldest first. `budget_key` is
-        /// the address as budgets count it.
-        fn emails_to(budget_key: &str, limit: u32) -> Vec<StoredEmail>;
+        /// another `+suffix`, as far as the database still has them, oldest first.
+        fn emails_to(email: &Email, limit: u32) -> Vec<StoredEmail>;
         /// Creates an account. Changes nothing if its id, username or email address is taken.
         fn create_account(user: &NewUser, change: Change) -> Imported;
         /// Sets the email address of an account, voids the account's open codes, and queues

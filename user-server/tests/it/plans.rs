@@ -97,7 +97,7 @@ fn no_statement_scans_a_table_in_postgres() {
 /// Statements that read whole tables on purpose: the list of retired keys, the counts and the list
 /// of emails of an operator's commands, and what a node does once when it starts.
 const FULL_READS: [&str; 5] = [
-    "SELECT id, letter, verification_id, recipient, created_at",
+    "SELECT outbox.id, letter, verification_id, recipient, mailbox",
     "SELECT kid, retired_at FROM retired_keys ORDER",
     "SELECT kid, CAST(SUM(session) AS BIGINT)",
     "DELETE FROM nodes",

@@ -98,8 +98,8 @@ impl Operators for SqlStore {
         Ok(rows.into_iter().map(AccountSummary::from).collect())
     }
 
-    async fn emails_to(&self, budget_key: &str, limit: u32) -> Result<Vec<StoredEmail>, Fault> {
-        stored_emails::to(self, budget_key, limit).await
+    async fn emails_to(&self, email: &Email, limit: u32) -> Result<Vec<StoredEmail>, Fault> {
+        stored_emails::to(self, email, limit).await
     }
 
     async fn create_account(&self, user: &NewUser, change: Change) -> Result<Imported, Fault> {

@@ -90,6 +90,8 @@ macro_rules! suite {
             operators::the_classes_of_hashes_are_listed,
             operators::a_restored_store_ends_all_sessions,
             outbox::the_emails_to_an_address_are_listed_with_their_state,
+            outbox::a_failed_email_with_a_void_code_is_listed_as_not_needed,
+            outbox::the_variants_of_an_address_are_listed_with_it,
             outbox::an_email_is_claimed_by_one_worker,
             outbox::an_email_is_claimed_again_after_its_lease,
             outbox::an_email_is_claimed_again_after_a_retry,

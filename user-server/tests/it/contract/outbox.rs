@@ -18,41 +18,75 @@ async fn retry(db: &Db, id: Uuid, retry_at: Timestamp) {
     db.retry(id, &failed).await.unwrap();
 }
 
+/// Returns the states of the emails to an address.
+async fn states(db: &Db, address: &str) -> Vec<EmailState> {
+    db.emails_to(&email(address), 100).await.unwrap().into_iter().map(|email| email.state).collect()
+}
+
 pub async fn the_emails_to_an_address_are_listed_with_their_state(db: &Db) {
-    let states = async |address: &str| -> Vec<EmailState> {
-        let emails = db.emails_to(email(address).budget_key(), 100).await.unwrap();
-        emails.into_iter().map(|email| email.state).collect()
-    };
     let ada = register(db, "ada", "ada@example.org", "client", NOW).await;
     register(db, "grace", "grace@example.org", "client", NOW).await;
-    assert_eq!(states("ada@example.org").await, [EmailState::Waiting]);
-    let found = db.emails_to("ada@example.org", 100).await.unwrap();
+    assert_eq!(states(db, "ada@example.org").await, [EmailState::Waiting]);
+    let found = db.emails_to(&email("ada@example.org"), 100).await.unwrap();
     let one = &found[0];
-    assert_eq!((one.verification_id, one.recipient.as_deref(), one.attempts), (Some(ada), None, 0));
-    // One a minute: the second email waits. A variant of the address is the same address here.
-    let waiting = register(db, "ada2", "ada+2@example.org", "client", NOW).await;
+    assert_eq!((one.verification_id, one.attempts), (Some(ada), 0));
+    assert_eq!(one.recipient.as_deref(), Some("ada@example.org"));
     let claimed = next_mail(db, NOW).await.unwrap();
     assert_eq!(verifies(&claimed), Some(ada));
+    assert_eq!(states(db, "ada@example.org").await, [EmailState::Sending(at(60))]);
     retry(db, claimed.id, at(30)).await;
-    assert_eq!(
-        states("ada@example.org").await,
-        [EmailState::Due(at(30)), EmailState::Waiting],
-        "{waiting}"
-    );
-    let one = &db.emails_to("ada@example.org", 100).await.unwrap()[0];
-    assert_eq!((one.recipient.as_deref(), one.attempts), (Some("ada@example.org"), 1));
-    db.settle(claimed.id, false, at(31)).await.unwrap();
+    assert_eq!(states(db, "ada@example.org").await, [EmailState::Due(at(30))]);
     let other = next_mail(db, NOW).await.unwrap();
     db.settle(other.id, true, at(1)).await.unwrap();
-    assert_eq!(states("grace@example.org").await, [EmailState::Accepted(at(1))]);
-    assert_eq!(states("ADA@example.org").await, [EmailState::GivenUp(at(31)), EmailState::Waiting]);
-    let newest = db.emails_to("ada@example.org", 1).await.unwrap();
-    assert_eq!(newest[0].verification_id, Some(waiting));
+    assert_eq!(states(db, "grace@example.org").await, [EmailState::Accepted(at(1))]);
+    assert_eq!(next_mail(db, at(30)).await.unwrap().id, claimed.id);
+    assert_eq!(states(db, "ada@example.org").await, [EmailState::Sending(at(90))]);
+    db.settle(claimed.id, false, at(31)).await.unwrap();
+    assert_eq!(states(db, "ADA@example.org").await, [EmailState::GivenUp(at(31))]);
     // A part of an address is not the address, and an unknown one gets no email.
-    assert!(states("a@example.org").await.is_empty());
+    assert!(states(db, "a@example.org").await.is_empty());
     request_reset(db, "nobody@example.org", NOW).await;
     assert!(next_mail(db, NOW).await.is_none());
-    assert_eq!(states("nobody@example.org").await, [EmailState::NotNeeded(NOW)]);
+    assert_eq!(states(db, "nobody@example.org").await, [EmailState::NotNeeded(NOW)]);
+}
+
+pub async fn a_failed_email_with_a_void_code_is_listed_as_not_needed(db: &Db) {
+    let id = register(db, "ada", "ada@example.org", "client", NOW).await;
+    let claimed = next_mail(db, NOW).await.unwrap();
+    for _ in 0..5 {
+        guess(db, id, CODE, NOW).await;
+    }
+    retry(db, claimed.id, at(5)).await;
+    assert!(next_mail(db, at(5)).await.is_none(), "the code is used up");
+    assert_eq!(states(db, "ada@example.org").await, [EmailState::NotNeeded(at(5))]);
+}
+
+pub async fn the_variants_of_an_address_are_listed_with_it(db: &Db) {
+    let listed = async |address: &str, limit| -> Vec<(Option<String>, String)> {
+        let emails = db.emails_to(&email(address), limit).await.unwrap();
+        emails.into_iter().map(|email| (email.recipient, email.kind)).collect()
+    };
+    let one = |to: &str, kind: &str| (Some(to.to_owned()), kind.to_owned());
+    let id = register(db, "ada", "ada+x@example.org", "client", NOW).await;
+    send_all(db, NOW).await;
+    let guess = guess(db, id, CODE, NOW).await;
+    db.activate_at(&guess, None, Uuid::new_v4(), &session(), NOW).await.unwrap();
+    // A code and a notice: one is counted without the suffix, the other one with it.
+    register(db, "mallory", "ADA+X@example.org", "client", at(60)).await;
+    send_all(db, at(60)).await;
+    register(db, "ada2", "ada@example.org", "client", at(61)).await;
+    register(db, "adam", "adam@example.org", "client", at(62)).await;
+    register(db, "other", "ada+x@other.example", "client", at(63)).await;
+    let all = [
+        one("ada+x@example.org", "registration"),
+        one("ADA+X@example.org", "registration"),
+        one("ada+x@example.org", "already_registered"),
+        one("ada@example.org", "registration"),
+    ];
+    for address in ["ada@example.org", "ada+x@example.org", "ada+y@example.org"] {
+        assert_eq!(listed(address, 100).await, all, "{address}");
+    }
+    assert_eq!(listed("ada@example.org", 1).await, all[3..]);
 }
 
 pub async fn an_email_is_claimed_by_one_worker(db: &Db) {

@@ -41,10 +41,15 @@ async fn an_operator_sees_why_a_code_has_not_arrived() {
         assert!(began.elapsed() < crate::support::TEST_TIMEOUT, "{listed:?}");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     };
-    assert!(listed.output.contains("to gone@example.org: 1 attempt, given up at "), "{listed:?}");
+    let verification = registered.verification_id.to_string();
+    let expected =
+        format!("to gone@example.org (verification {verification}): 1 attempt, given up at ");
+    assert!(listed.output.contains(&expected), "{listed:?}");
+    assert_eq!(listed.error, "");
+    let variant = user(folder, &["emails", "gone+x@example.org"]);
+    assert!(variant.output == listed.output && variant.error.contains("+suffix"), "{variant:?}");
     let json = user(folder, &["emails", "gone@example.org", "--json"]);
     let json: Value = serde_json::from_str(&json.output).unwrap();
-    let verification = registered.verification_id.to_string();
     assert_eq!(
         (json["state"].as_str(), json["verification_id"].as_str()),
         (Some("given_up"), Some(verification.as_str()))
@@ -58,8 +63,44 @@ async fn an_operator_sees_why_a_code_has_not_arrived() {
     assert!(found.code == Some(1) && found.error.contains("user emails ADDRESS"), "{found:?}");
     let none = user(folder, &["emails", "other@example.org"]);
     assert!(none.code == Some(1) && none.error.contains("there is no email to"), "{none:?}");
+    assert!(none.error.contains("no registration, password reset or change of email was"));
     let invalid = user(folder, &["emails", "gone"]);
     assert!(invalid.error.contains("expected an email address"), "{invalid:?}");
+}
+
+#[tokio::test]
+async fn an_operator_sees_when_a_deferred_email_is_sent_again() {
+    let sink = Sink::start(vec![("RCPT", Action::Reply("450 4.2.0 greylisted"))]).await;
+    let port = sink.port.to_string();
+    let settings = [
+        ("SMTP_HOST", "127.0.0.1"),
+        ("SMTP_PORT", port.as_str()),
+        ("SMTP_TLS", "none"),
+        ("MAIL_FROM", SENDER),
+    ];
+    let process = Process::start(&settings);
+    let folder = process.location();
+    let later = Register {
+        username: "later".into(),
+        email: "later@example.org".into(),
+        password: PASSWORD.into(),
+    };
+    process.client().call(later).await.unwrap();
+    let began = std::time::Instant::now();
+    let listed = loop {
+        let listed = user(folder, &["emails", "later@example.org"]);
+        if listed.output.contains("next attempt at ") && !listed.output.contains("being sent") {
+            break listed;
+        }
+        assert!(began.elapsed() < crate::support::TEST_TIMEOUT, "{listed:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    assert!(listed.output.contains(" attempt, next attempt at "), "{listed:?}");
+    let json = user(folder, &["emails", "later@example.org", "--json"]);
+    let json: Value = serde_json::from_str(&json.output).unwrap();
+    assert!(["due", "sending"].contains(&json["state"].as_str().unwrap()), "{json}");
+    let log = process.log();
+    assert!(log.contains("450 4.2.0"), "{log}");
 }
 
 #[tokio::test]
