@@ -128,6 +128,29 @@ fn is_port(text: &str) -> bool {
     text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
+/// Parses an email address. The server knows the exact rule; this finds what is mistyped, before a
+/// password is asked for.
+pub(crate) fn parse_email(text: &str) -> Result<String, String> {
+    let is_address = text.rsplit_once('@').is_some_and(|(local, domain)| {
+        let labels_are_there = domain.split('.').all(|label| !label.is_empty());
+        !local.is_empty() && domain.contains('.') && labels_are_there
+    });
+    if !is_address || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Err("expected an address such as name@example.com".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Parses a new username, as [`parse_email`] does.
+pub(crate) fn parse_username(text: &str) -> Result<String, String> {
+    // The server counts after a mapping, which leaves the number of ASCII characters alone.
+    let wrong_size = text.is_ascii() && !(3..=32).contains(&text.len());
+    if wrong_size || text.is_empty() || text.contains(|c: char| c == '@' || c.is_whitespace()) {
+        return Err("expected 3 to 32 characters, without `@` and spaces".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// Parses `host:port`; a host alone gets the default port.
 pub(crate) fn parse_addr(text: &str) -> Result<String, String> {
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<Ipv6Addr>() {
@@ -219,5 +242,31 @@ mod tests {
                 .into_iter()
                 .all(|text| parse_addr(text).is_err())
         );
+    }
+
+    #[test]
+    fn a_mistyped_address_or_username_is_found() {
+        for address in ["kim@example.com", "k+i.m@b\u{fc}cher.example", "\"a@b\"@c.example"] {
+            assert_eq!(parse_email(address).as_deref(), Ok(address));
+        }
+        for other in [
+            "",
+            "notanemail",
+            "kim@",
+            "@example.com",
+            "kim@example",
+            "kim@.com",
+            "kim@a..b",
+            "k m@a.b",
+        ] {
+            assert!(parse_email(other).is_err(), "{other}");
+        }
+        let longest = "k".repeat(32);
+        for name in ["kim", "\u{130}x", longest.as_str(), &"\u{e9}".repeat(33)] {
+            assert_eq!(parse_username(name).as_deref(), Ok(name));
+        }
+        for other in ["", "ab", "kim@example.com", "kim smith", &"k".repeat(33)] {
+            assert!(parse_username(other).is_err(), "{other}");
+        }
     }
 }

@@ -29,7 +29,7 @@ impl Run for ConfirmEmail {
             "update --email <EMAIL>",
         )?;
         let token = context.token(TokenKind::Access, &self.token)?;
-        let code = context.code(&self.code)?;
+        let code = context.code(&self.code, Purpose::Email)?;
         let confirmed = context.call(user_proto::ConfirmEmail {
             access_token: token.as_str().into(),
             verification_id,

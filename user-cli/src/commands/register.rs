@@ -3,6 +3,7 @@ use clap::Args;
 use crate::context::{Context, Run};
 use crate::failure::Failure;
 use crate::format::printable;
+use crate::options::{parse_email, parse_username};
 use crate::secrets;
 use crate::show::Summary;
 use crate::state::Purpose;
@@ -15,8 +16,10 @@ Examples:
   printf '%s\\n' \"$PASSWORD\" | user-cli register kim kim@example.com --password-stdin")]
 pub(crate) struct Register {
     /// Username of 3 to 32 characters, without `@`
+    #[arg(value_parser = parse_username)]
     username: String,
     /// Email address that the code is sent to
+    #[arg(value_parser = parse_email)]
     email: String,
     /// Read the password from the first line of stdin instead of prompting for it
     #[arg(long)]

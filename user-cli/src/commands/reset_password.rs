@@ -5,6 +5,7 @@ use crate::codes::CodeOptions;
 use crate::context::{Context, Needs, Run};
 use crate::failure::Failure;
 use crate::format::printable;
+use crate::options::parse_email;
 use crate::secrets;
 use crate::show::Summary;
 use crate::state::Purpose;
@@ -28,6 +29,7 @@ Examples:
   user-cli reset-password request kim@example.com")]
     Request {
         /// Email address of the account
+        #[arg(value_parser = parse_email)]
         email: String,
     },
     /// Set a new password with the code; ends all sessions of the account
@@ -84,7 +86,7 @@ fn confirm(
         Some(Purpose::Reset),
         "reset-password request <EMAIL>",
     )?;
-    let code = context.code(options)?;
+    let code = context.code(options, Purpose::Reset)?;
     let password = secrets::new_password(&context.runtime, "New password", password_stdin)?;
     let reset = context.call(user_proto::ResetPassword {
         verification_id,

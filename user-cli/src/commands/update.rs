@@ -4,6 +4,7 @@ use user_proto::UpdateUser;
 use crate::context::{Context, Run};
 use crate::failure::Failure;
 use crate::format::printable;
+use crate::options::{parse_email, parse_username};
 use crate::secrets;
 use crate::session::{TokenKind, TokenOptions};
 use crate::show::Summary;
@@ -22,10 +23,10 @@ Examples:
   printf '%s\\n' \"$OLD\" \"$NEW\" | user-cli update --new-password --password-stdin")]
 pub(crate) struct Update {
     /// New username
-    #[arg(long)]
+    #[arg(long, value_parser = parse_username)]
     username: Option<String>,
     /// New email address; takes effect once it is confirmed with the emailed code
-    #[arg(long)]
+    #[arg(long, value_parser = parse_email)]
     email: Option<String>,
     /// Prompt for a new password and set it; ends all other sessions
     #[arg(long)]

@@ -3,6 +3,7 @@ use clap::Args;
 use crate::codes::CodeOptions;
 use crate::context::{Context, Run};
 use crate::failure::Failure;
+use crate::options::parse_username;
 use crate::session::{DeviceOption, ShowTokens};
 use crate::state::Purpose;
 
@@ -16,7 +17,7 @@ pub(crate) struct VerifyEmail {
     #[command(flatten)]
     code: CodeOptions,
     /// Username to use instead of the registered one
-    #[arg(long)]
+    #[arg(long, value_parser = parse_username)]
     username: Option<String>,
     #[command(flatten)]
     device: DeviceOption,
@@ -32,7 +33,7 @@ impl Run for VerifyEmail {
             Some(Purpose::Registration),
             "register",
         )?;
-        let code = context.code(&self.code)?;
+        let code = context.code(&self.code, Purpose::Registration)?;
         let verified = context.call(user_proto::VerifyEmail {
             username: self.username.as_deref().map(Into::into),
             device: self.device.field(),

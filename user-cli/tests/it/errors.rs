@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use user_proto::{ErrorCode, ErrorReply, Request};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Output};
 use crate::fake_server::{FakeServer, error, pong};
 
 #[test]
@@ -149,11 +149,21 @@ fn invalid_arguments_exit_with_2() {
     ] {
         cli.run(arguments).failed(2);
     }
-    // It would count such a code too.
+    // It would count such a code too. Those of the other purpose are told apart.
     let id = "0193a5e0-7b1c-7d2e-8f40-5a6b7c8d9e0f";
-    for code in ["abc", "12", "1234567890123456789"] {
-        let refused = cli.run(&["verify-email", "--code", code, "--verification-id", id]).failed(2);
-        assert!(refused.stderr.contains("this cannot be a code"), "{}", refused.stderr);
+    for code in ["abc", "12", "1234567890123456789", "7KQ4M-2XW9D"] {
+        for command in ["verify-email", "confirm-email"] {
+            let arguments = [command, "--code", code, "--verification-id", id];
+            let mut command = cli.command(&arguments);
+            command.env("USER_CLI_TOKEN", "t");
+            let refused = Output::of(command, "").failed(2);
+            assert!(refused.stderr.contains("expected six digits"), "{}", refused.stderr);
+        }
+    }
+    for code in ["123456", "7KQ4M-2XW9U", "7KQ4M-2XW9"] {
+        let arguments = ["reset-password", "confirm", "--code", code, "--verification-id", id];
+        let refused = cli.run(&arguments).failed(2);
+        assert!(refused.stderr.contains("expected ten letters and digits"), "{}", refused.stderr);
     }
     let error = cli.run(&["login", "--json"]).failed(2).error();
     assert!(error["message"].as_str().unwrap().contains("<LOGIN>"), "{error}");

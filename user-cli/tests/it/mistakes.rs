@@ -192,3 +192,29 @@ fn nothing_is_sent_if_nothing_is_typed() {
     }
     assert!(server.take_requests().is_empty());
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn arguments_are_checked_before_a_password_is_asked_for() {
+    let server = FakeServer::replying(pong());
+    let cli = Cli::new(&server.addr);
+    let id = "f3ea5f62-924c-447c-ab4e-261a4b2dd125";
+    let confirm = format!("reset-password confirm --code 123456 --verification-id {id}");
+    for (command, expected) in [
+        ("register kim notanemail", "an address such as name@example.com"),
+        ("register kim@example.com kim@example.com", "3 to 32 characters"),
+        ("update --token t --email notanemail", "an address such as name@example.com"),
+        ("update --token t --username k --new-password", "3 to 32 characters"),
+        (confirm.as_str(), "ten letters and digits"),
+    ] {
+        let Some(shown) = on_a_terminal(&cli, command, b"tides rise at nine\n") else { return };
+        assert!(shown.contains(expected), "{command}: {shown}");
+        for prompt in ["Password: ", "New password: ", "Current password: "] {
+            assert!(!shown.contains(prompt), "{command}: {shown}");
+        }
+        assert!(shown.contains("code 2"), "{command}: {shown}");
+    }
+    let output = cli.run(&["reset-password", "request", "notanemail"]).failed(2);
+    assert!(output.stderr.contains("such as name@example.com"), "{output:?}");
+    assert!(server.take_requests().is_empty());
+}

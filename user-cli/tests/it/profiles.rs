@@ -139,7 +139,7 @@ fn secrets_are_sent_in_plaintext_only_to_loopback_or_on_request() {
         &["get", "--token", "t"],
         &["update", "--username", "kim2", "--token", "t"],
         &["delete", "--password-stdin", "--token", "t"],
-        &["reset-password", "confirm", "--code", "123456", "--password-stdin"],
+        &["reset-password", "confirm", "--code", "7KQ4M-2XW9D", "--password-stdin"],
         &["send", login_frame],
         &["bench", "login", "--accounts", "/nowhere"],
     ] {
