@@ -141,6 +141,12 @@ impl Counters {
         }
     }
 
+    /// Reports whether there were error replies and nothing else.
+    pub(crate) fn are_refused(&self) -> bool {
+        let replies: u64 = self.ops.values().map(|op| op.replies).sum();
+        replies == 0 && self.ops.values().any(|op| !op.refused.is_empty())
+    }
+
     /// Adds the counters of another thread.
     pub(crate) fn add(&mut self, other: &Self) {
         for (op, theirs) in &other.ops {
@@ -178,6 +184,11 @@ mod tests {
         let op = &sum.ops[&Op::Ping];
         assert_eq!((op.replies, op.latency.len()), (2, 2));
         assert_eq!(op.refused[&0x0502], 1);
+        assert!(!sum.are_refused());
+        let mut refused = Counters::default();
+        assert!(!refused.are_refused(), "there was no reply");
+        refused.record_reply(Op::Ping, Outcome::Refused(0x0502), at(150), at(151), &window);
+        assert!(refused.are_refused());
         // The latency of a reply after the end still counts.
         assert!(op.latency.max() >= 110_000_000);
     }

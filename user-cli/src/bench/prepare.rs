@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use user_proto::VerifyToken;
 use zeroize::Zeroizing;
 
 use super::accounts::{self, Server, SessionTokens};
@@ -48,7 +49,8 @@ impl Prepared {
 /// `prefix`.
 ///
 /// # Errors
-/// If accounts or a token are missing, or if a request to the server fails.
+/// If accounts or a token are missing, if the stored token is refused, or if another request to the
+/// server fails.
 pub(crate) fn prepare(
     context: &mut Context<'_>,
     source: &Source<'_>,
@@ -90,7 +92,10 @@ pub(crate) fn prepare(
         })??;
     } else if needs_tokens {
         context.load()?;
-        tokens.push(context.token(TokenKind::Access, &TokenOptions::STORED)?);
+        let token = context.token(TokenKind::Access, &TokenOptions::STORED)?;
+        // A refused token would be refused all the time.
+        context.call(VerifyToken { access_token: token.as_str().into() })?;
+        tokens.push(token);
     }
     let workload = Arc::new(Workload::new(mix, &tokens, accounts, prefix.to_owned()));
     Ok(Prepared { workload, sessions, sessions_per_connection })

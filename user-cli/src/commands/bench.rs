@@ -5,6 +5,7 @@ use clap::{Args, ValueEnum};
 
 use crate::bench::accounts;
 use crate::bench::connect::ShortConnections;
+use crate::bench::counters::OpCounters;
 use crate::bench::cpu::CpuTime;
 use crate::bench::engine::{End, PersistentConnections, Plan, RunResult};
 use crate::bench::interrupt::Interrupt;
@@ -14,6 +15,7 @@ use crate::bench::progress::run_with_progress;
 use crate::bench::redis::{Keys, RedisUrl};
 use crate::bench::report::{self, Report};
 use crate::bench::summary::{Ratio, Results};
+use crate::bench::user_service::code_name;
 use crate::context::{Context, Needs, Run};
 use crate::failure::Failure;
 use crate::format::{counted, number};
@@ -280,11 +282,21 @@ impl Run for Bench {
     }
 }
 
+/// Describes the refused requests of one kind: their number for each error code.
+fn refusals((op, counters): (&Op, &OpCounters)) -> String {
+    let codes: Vec<_> = counters
+        .refused
+        .iter()
+        .map(|(code, count)| format!("{count} times {}", code_name(*code)))
+        .collect();
+    format!("{}: {}", op.name(), codes.join(", "))
+}
+
 /// Adds the result of a run, unless an interrupt ended it before anything was measured. Returns
 /// true if further runs follow.
 ///
 /// # Errors
-/// If the run failed for another reason than an interrupt.
+/// If the run failed for another reason than an interrupt, or if every request was refused.
 fn add(
     results: &mut Results,
     result: Result<RunResult, String>,
@@ -294,6 +306,17 @@ fn add(
     let interrupted = plan.interrupt.is_set();
     match result {
         Ok(result) if interrupted && result.duration.is_zero() => {}
+        Ok(result) if result.counters.are_refused() => {
+            // A rate of refusals would say nothing about the scenario.
+            let refused: Vec<_> = result.counters.ops.iter().map(refusals).collect();
+            return Err(Failure::usage(
+                format!("every request was refused: {}", refused.join(", ")),
+                format!(
+                    "{} One such request, with another command of user-cli, shows the reason.",
+                    hint()
+                ),
+            ));
+        }
         Ok(result) => results.add(&result, plan),
         Err(_) if interrupted => {}
         Err(error) => return Err(Failure::usage(error, hint())),

@@ -7,8 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use user_proto::{ErrorCode, Request};
 
 use crate::cli::Cli;
+use crate::fake_server::{FakeServer, error, logged_in};
 use crate::live_server::LiveServer;
 
 fn report(cli: &Cli, arguments: &[&str]) -> Value {
@@ -171,6 +173,31 @@ fn missing_requirements_of_a_scenario_are_reported() {
     assert!(output.stderr.contains("no token is stored"), "{}", output.stderr);
     let output = Cli::offline().run(&["bench", "ping"]).failed(2);
     assert!(output.stderr.contains("cannot connect to 127.0.0.1:1"), "{}", output.stderr);
+}
+
+#[test]
+fn a_test_in_which_everything_is_refused_fails() {
+    let server = FakeServer::refusing(ErrorCode::UNAVAILABLE);
+    let few = ["--connections", "2", "--duration", "200ms", "--warm-up", "0s"];
+    let output = Cli::new(&server.addr).run(&[&["bench", "ping"], &few[..]].concat()).failed(2);
+    assert!(output.stderr.contains("every request was refused: ping: "), "{output:?}");
+    assert!(output.stderr.contains(" times UNAVAILABLE"), "{output:?}");
+    assert!(!output.stdout.contains("ping"), "no rate: {output:?}");
+
+    // The first one is not a part of the test, and the only request.
+    let server = FakeServer::start(|request| {
+        Some(match request {
+            Request::Login(_) => logged_in(1).into(),
+            _ => error(ErrorCode::SESSION_REVOKED).into(),
+        })
+    });
+    let cli = Cli::new(&server.addr);
+    cli.run_with(&["login", "kim", "--password-stdin"], "tides rise at nine\n").succeeded();
+    server.take_requests();
+    let output = cli.run(&[&["bench", "verify"], &few[..]].concat()).failed(1);
+    assert!(output.stderr.contains("SESSION_REVOKED"), "{output:?}");
+    assert!(output.stderr.contains("user-cli login"), "{output:?}");
+    assert_eq!(server.take_requests().len(), 1);
 }
 
 /// A Redis server for one test, and its port; stopped on drop.
