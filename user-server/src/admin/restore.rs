@@ -2,7 +2,7 @@
 //! because the backup does not contain what happened after it: it would accept a refresh token that
 //! has been used since, and bring back sessions that have ended.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::domain::{
     AuditEvent, AuditKind, Clock, ConnectionPools, Fault, KeyRecords, Operators, RetiredKey,
     RevocationLog, SystemClock, Timestamp,
 };
-use crate::store::{PostgresStore, SqliteStore, folder};
+use crate::store::{BackupError, PostgresStore, SqliteStore, folder};
 
 /// Time by which the clock may be behind at a restore without a token of before being accepted
 /// afterwards.
@@ -116,7 +116,19 @@ async fn restore_file(
     operator: &Operator,
 ) -> CommandResult {
     // Before the folder is touched.
-    SqliteStore::check_backup(file)?;
+    SqliteStore::check_backup(file).map_err(|error| {
+        let hint = match &error {
+            BackupError::File(_, error) if error.kind() == ErrorKind::NotFound => {
+                "Check the path of the file. `user-server backup FILE` writes such a file."
+            }
+            BackupError::Unusable(..) => {
+                "Pass a file that `user-server backup` wrote, or an older one if it is damaged. A dump of \
+                 PostgreSQL is restored with pg_restore."
+            }
+            _ => "Make the file readable for the user that runs this command.",
+        };
+        CommandError::from(error).hint(hint)
+    })?;
     let is_new = !config.data_dir.exists();
     let restored = restore_into_folder(config, file, force, operator).await;
     if is_new && restored.is_err() {

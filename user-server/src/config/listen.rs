@@ -14,6 +14,14 @@ pub fn listen_hint(variable: &str, address: SocketAddr, error: &std::io::Error) 
              AmbientCapabilities=CAP_NET_BIND_SERVICE of systemd ({variable} has port {}).",
             address.port()
         ),
+        ErrorKind::AddrInUse if monitor => "Another process listens there. Stop it, or choose \
+             another port with METRICS_ADDR, or unset it."
+            .to_owned(),
+        ErrorKind::AddrInUse => {
+            "Another process listens there, perhaps a user-server. Stop it, or \
+             choose another port with TCP_PORT, or 0 for any free port."
+                .to_owned()
+        }
         ErrorKind::AddrNotAvailable if monitor => {
             "Set METRICS_ADDR to an address of this machine.".to_owned()
         }

@@ -87,7 +87,12 @@ impl CsvFile {
                 return Err(CommandError::new(format!(
                     "cannot import {}: expected exactly one column `{required}` in the first line",
                     path.display()
-                )));
+                ))
+                .hint(
+                    "Name the columns in the first line: id, username, email, password_hash, and, \
+                     if there are any, created_at, verified, disabled_at. An id is a UUID: a \
+                     source with other ids needs a new column with a UUID for each user.",
+                ));
             }
         }
         Ok(Self { reader, columns, left, line_breaks, record: csv::StringRecord::new(), size })
@@ -276,7 +281,17 @@ fn open(path: &Path) -> Result<(Input, u64), CommandError> {
     if path.as_os_str() == "-" {
         return Ok((Box::new(std::io::stdin()), 0));
     }
-    let error = |error| CommandError::new(format!("cannot read {}: {error}", path.display()));
+    let error = |error: std::io::Error| {
+        let unreadable = CommandError::new(format!("cannot read {}: {error}", path.display()));
+        match error.kind() {
+            ErrorKind::NotFound => unreadable
+                .hint("Check the path of the file of users, or pass - for standard input."),
+            ErrorKind::PermissionDenied => {
+                unreadable.hint("Make the file readable for the user that runs this command.")
+            }
+            _ => unreadable,
+        }
+    };
     let file = File::open(path).map_err(error)?;
     let found = file.metadata().map_err(error)?;
     if found.is_dir() {

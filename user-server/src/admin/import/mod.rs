@@ -20,7 +20,7 @@ pub(super) use file::FileFormat;
 use progress::Progress;
 use rejects::Rejects;
 pub(super) use row::COLUMNS;
-use row::{RowError, Rules, SourceRow};
+use row::{NOT_A_UUID, RowError, Rules, SourceRow};
 use source::RowSource;
 
 /// Number of users per transaction.
@@ -75,6 +75,8 @@ struct ImportCounts {
     added: u64,
     present: u64,
     rejected: u64,
+    /// Number of the rejected rows with an id that is not a UUID.
+    other_ids: u64,
 }
 
 /// Runs `user-server import`.
@@ -118,7 +120,7 @@ pub async fn import(config: &Config, args: ImportArgs) -> CommandResult {
     let copied =
         copy(&*store, &mut source, &rules, &mut rejects, &mut progress, &mut counts, args.dry_run)
             .await;
-    let ImportCounts { added, present, rejected } = counts;
+    let ImportCounts { added, present, rejected, other_ids } = counts;
     let end = if copied.is_ok() { "" } else { ", then it failed" };
     let recorded =
         record(format!("{added} added, {present} already present, {rejected} rejected{end}")).await;
@@ -139,6 +141,14 @@ pub async fn import(config: &Config, args: ImportArgs) -> CommandResult {
         std::io::stdout(),
         "{added} {imported}, {present} already present, {rejected} rejected"
     )?;
+    if other_ids > 0 {
+        writeln!(
+            std::io::stderr(),
+            "hint: An id is a UUID such as f3ea5f62-924c-447c-ab4e-261a4b2dd125. A source with \
+             other ids needs a new column `id` with a UUID for each user, and a table that maps \
+             the old ids to them."
+        )?;
+    }
     Ok(if rejected > 0 { SOME_REJECTED } else { 0 })
 }
 
@@ -216,6 +226,7 @@ fn report(
 ) -> Result<(), CommandError> {
     for (line, RowError { reason, id }) in refused {
         counts.rejected += 1;
+        counts.other_ids += u64::from(reason == NOT_A_UUID);
         rejects.add(line, &id, &reason)?;
     }
     Ok(())

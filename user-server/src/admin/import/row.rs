@@ -18,6 +18,9 @@ const ALIASES: [(&str, &str); 4] = [
     ("name", "username"),
 ];
 
+/// Reason for which a row is rejected if its id is not a UUID.
+pub(super) const NOT_A_UUID: &str = "id: not a UUID";
+
 /// The text of each column of a row to import; `None` if it is absent or empty.
 #[derive(Default)]
 pub(super) struct ImportRow {
@@ -96,7 +99,7 @@ impl Rules {
     /// contains no part of the password hash.
     pub(super) fn user(&self, row: &ImportRow) -> Result<NewUser, String> {
         let id = text(&row.id, "id")?;
-        let id = Uuid::try_parse(id).map_err(|_| "id: not a UUID")?;
+        let id = Uuid::try_parse(id).map_err(|_| NOT_A_UUID)?;
         if id.is_nil() || id.is_max() {
             return Err("id: the nil and max UUIDs are reserved".to_owned());
         }

@@ -69,6 +69,47 @@ async fn a_closed_pipe_is_no_error_and_a_full_output_is_named() {
 }
 
 #[test]
+fn a_file_that_cannot_be_used_is_explained_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("names.csv"), "name,email\n").unwrap();
+    std::fs::write(
+        folder.path().join("numbers.csv"),
+        "id,username,email,password_hash,verified\n17,ada,ada@example.org,x,true\n",
+    )
+    .unwrap();
+    for (command, code, error, hint) in [
+        (["import", "/nope.csv"], 2, "cannot read /nope.csv", "Check the path"),
+        (["import", "names.csv"], 2, "expected exactly one column `id`", "An id is a UUID"),
+        (["import", "numbers.csv"], 1, "id: not a UUID", "An id is a UUID"),
+        (["restore", "/nope"], 1, "/nope: No such file", "Check the path"),
+        (["restore", "names.csv"], 1, "is not a usable backup", "`user-server backup` wrote"),
+    ] {
+        let run = run_in(folder.path(), &command, &[]);
+        assert_eq!(run.code, Some(code), "{run:?}");
+        assert!(run.error.contains(error), "{run:?}");
+        let hints = run.error.split_once("hint: ").unwrap_or_else(|| panic!("{run:?}")).1;
+        assert!(hints.contains(hint), "{run:?}");
+    }
+}
+
+#[test]
+fn a_port_that_is_in_use_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let port = address.port().to_string();
+    let address = address.to_string();
+    for (variable, settings) in [
+        ("TCP_PORT", &[("TCP_PORT", port.as_str())][..]),
+        ("METRICS_ADDR", &[("TCP_PORT", "0"), ("METRICS_ADDR", &address)]),
+    ] {
+        let run = run_in(folder.path(), &[], settings);
+        assert!(run.error.contains("Another process listens there"), "{run:?}");
+        assert!(run.error.contains(&format!("another port with {variable}")), "{run:?}");
+    }
+}
+
+#[test]
 fn a_folder_that_may_not_be_read_is_not_missing() {
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(run_in(folder.path(), &["migrate"], &[]).code, Some(0));
