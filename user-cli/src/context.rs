@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use user_proto::client::{Client, Config, Error, PoolConfig, Tap, Tls};
 use user_proto::verifier::{Verifier, VerifierConfig};
-use user_proto::{Common, IdempotencyKey, Message, RefreshToken, RequestMessage};
+use user_proto::{Common, IdempotencyKey, Message, Ping, RefreshToken, RequestMessage};
 
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
@@ -165,28 +165,34 @@ impl<'a> Context<'a> {
             idempotency_key: if changes { self.idempotency_key.take() } else { None },
             ..Common::default()
         };
-        self.runtime
-            .run(self.client.call_with(request, common))?
-            .map_err(|error| self.call_failure(error, changes))
+        self.runtime.run(self.client.call_with(request, common))?.map_err(|error| {
+            let situation = self.situation(changes);
+            let situation = Situation { is_ping: M::TYPE == Ping::TYPE, ..situation };
+            Failure::Call { error, situation: Box::new(situation) }
+        })
     }
 
     /// Returns the failure for a call that ended with `error`. `changes` is true if the request may
     /// have changed something.
     pub(crate) fn call_failure(&self, error: Error, changes: bool) -> Failure {
+        Failure::Call { error, situation: Box::new(self.situation(changes)) }
+    }
+
+    fn situation(&self, changes: bool) -> Situation {
         let can_refresh = self.uses_stored_token
             && self
                 .state
                 .session
                 .as_ref()
                 .is_some_and(|session| session.refresh_expires_at > unix_now());
-        let situation = Situation {
+        Situation {
             addr: self.endpoint.addr.clone(),
             addr_source: self.endpoint.source.to_string(),
             tls: self.tls.is_some(),
             changes,
+            is_ping: false,
             can_refresh,
-        };
-        Failure::Call { error, situation: Box::new(situation) }
+        }
     }
 
     /// Closes the connection to the server. Waits for an orderly end only if `gracefully` is true:

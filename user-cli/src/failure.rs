@@ -147,20 +147,11 @@ fn call_text(error: &Error, situation: &Situation) -> String {
                 .map(|field| format!(", {}", format::printable(field)))
                 .unwrap_or_default();
             let code = code_name(reply.code);
-            let message = without_outcome(&reply.message, situation);
+            let message = without_outcome(&reply.message, error, situation);
             format!("error: {code} ({:04X}{field}): {}", reply.code.0, format::printable(&message))
         }
-        (Error::Lost { reason: CloseReason::Frame(frame) }, _) => {
-            let answers = frame
-                .looks_like()
-                .map_or_else(String::new, |protocol| format!(" (it answers like {protocol})"));
-            format!(
-                "error: {} ({}): this is not a user-server{answers}: {frame}",
-                situation.addr, situation.addr_source
-            )
-        }
         (error, None) => {
-            let message = without_outcome(&error.to_string(), situation);
+            let message = no_reply(error, situation);
             format!("error: {} ({}): {message}", situation.addr, situation.addr_source)
         }
     };
@@ -179,6 +170,7 @@ fn call_text(error: &Error, situation: &Situation) -> String {
 
 fn call_json(error: &Error, situation: &Situation) -> Value {
     let kind = match error {
+        error if error.not_a_service().is_some() => "not_a_service",
         Error::Refused(_) | Error::Lost { reason: CloseReason::ServerError(_) } => "refused",
         Error::DeadlineExceeded { .. } => "deadline_exceeded",
         Error::Lost { .. } => "lost",
@@ -191,7 +183,7 @@ fn call_json(error: &Error, situation: &Situation) -> Value {
     };
     let mut object = json!({
         "kind": kind,
-        "message": without_outcome(&error.to_string(), situation),
+        "message": no_reply(error, situation),
         "hint": hints::for_error(error, situation),
         "addr": situation.addr,
         "addr_source": situation.addr_source,
@@ -200,17 +192,33 @@ fn call_json(error: &Error, situation: &Situation) -> Value {
     if let Some(reply) = error.reply() {
         object["code"] = format!("{:04X}", reply.code.0).into();
         object["name"] = reply.code.name().into();
-        object["message"] = without_outcome(&reply.message, situation).into();
+        object["message"] = without_outcome(&reply.message, error, situation).into();
         object["retry_after_ms"] = reply.retry_after_ms.into();
         object["field"] = reply.field.as_deref().into();
     }
     object
 }
 
-/// Removes the statement that the outcome is unknown from the message about a request that changes
-/// nothing.
-fn without_outcome(message: &str, situation: &Situation) -> String {
-    if situation.changes {
+/// Describes a failure without a reply of the server.
+fn no_reply(error: &Error, situation: &Situation) -> String {
+    if let Some(frame) = error.not_a_service() {
+        let answers = frame
+            .looks_like()
+            .map_or_else(String::new, |protocol| format!(" (it answers like {protocol})"));
+        return format!("this is not a user-server{answers}: {frame}");
+    }
+    match error {
+        Error::DeadlineExceeded { .. } if situation.is_ping => {
+            "connected, but nothing was answered within the deadline".to_owned()
+        }
+        error => without_outcome(&error.to_string(), error, situation),
+    }
+}
+
+/// Removes the statement that the outcome is unknown from the message about a request that has
+/// changed nothing.
+fn without_outcome(message: &str, error: &Error, situation: &Situation) -> String {
+    if outcome_unknown(error, situation) {
         return message.to_owned();
     }
     [
@@ -221,9 +229,14 @@ fn without_outcome(message: &str, situation: &Situation) -> String {
     .fold(message.to_owned(), |message, statement| message.replace(statement, ""))
 }
 
-/// Reports whether a failed request may have changed something.
+/// Reports whether a failed request may have changed something. A program that answers in another
+/// protocol has executed nothing.
 fn outcome_unknown(error: &Error, situation: &Situation) -> bool {
-    situation.changes && error.outcome_unknown() && !hints::requires_tls(error, situation)
+    let is_another = error.not_a_service().is_some_and(|frame| frame.looks_like().is_some());
+    situation.changes
+        && error.outcome_unknown()
+        && !is_another
+        && !hints::requires_tls(error, situation)
 }
 
 fn code_name(code: ErrorCode) -> String {

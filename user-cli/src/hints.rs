@@ -14,6 +14,8 @@ pub(crate) struct Situation {
     pub(crate) tls: bool,
     /// True if the request may have changed something.
     pub(crate) changes: bool,
+    /// True if the request is a ping, which any server answers at once.
+    pub(crate) is_ping: bool,
     /// True if the request used a stored token, and the stored refresh token has not expired, so
     /// `user-cli refresh` can help.
     pub(crate) can_refresh: bool,
@@ -35,13 +37,24 @@ pub(crate) fn for_error(error: &Error, situation: &Situation) -> String {
         Error::Refused(reply) => {
             for_code(reply.code, situation).unwrap_or_else(|| for_class(reply.code.class()))
         }
-        Error::DeadlineExceeded { .. } => TIMEOUT,
-        Error::Lost { reason: CloseReason::ServerError(reply) } => {
-            for_code(reply.code, situation).unwrap_or_else(|| for_class(reply.code.class()))
-        }
-        Error::Lost { reason: CloseReason::Frame(_) } => {
+        error if error.not_a_service().is_some() => {
             "Check that a user-server listens at this address. Another one is selected by --addr, \
              --profile or $USER_CLI_ADDR."
+        }
+        Error::DeadlineExceeded { .. }
+        | Error::Lost { reason: CloseReason::ClosedByServer | CloseReason::Io(..) }
+            if situation.is_ping =>
+        {
+            "The port may belong to another program, such as Redis or PostgreSQL: check the \
+             address. If a user-server listens there, it is overloaded or stopping: see its log, \
+             or allow more time with --timeout."
+        }
+        Error::DeadlineExceeded { .. } => {
+            "Allow more time with --timeout, and check with `user-cli ping` that a user-server \
+             answers at this address."
+        }
+        Error::Lost { reason: CloseReason::ServerError(reply) } => {
+            for_code(reply.code, situation).unwrap_or_else(|| for_class(reply.code.class()))
         }
         Error::Lost { .. } => {
             "Check that the server is running; its log contains the requests that it executed."

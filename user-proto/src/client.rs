@@ -46,6 +46,7 @@ mod stream;
 #[cfg(feature = "tls")]
 mod tls;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ use tokio::time::Instant;
 
 use crate::error::DecodeError;
 use crate::error_code::{ErrorCode, Retrier};
+use crate::frame::FrameError;
 use crate::layout::FieldKind;
 use crate::limits;
 use crate::message::{Message, ReplyMessage, RequestMessage};
@@ -78,6 +80,10 @@ pub use tls::{InvalidTlsOption, Tls, TlsOption, TlsOptions};
 const REPEAT_REFRESH_WITHIN: Duration = Duration::from_secs(25);
 /// Time for which [`Client::close`] waits for the replies to requests in flight.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Number of connections that may be lost without any answer, before a call of a client that does
+/// not wait for the server ends: the port may belong to another program.
+const MAX_WITHOUT_ANSWER: u32 = 3;
 
 /// A client of one server. Cloning it is cheap, and clones share one connection.
 #[derive(Clone)]
@@ -212,6 +218,9 @@ impl Client {
         history: &mut CallHistory,
     ) -> Result<M::Reply, Error> {
         let has_key = common.idempotency_key.is_some();
+        // A client that does not wait for the server reports a mistyped address at once.
+        let fails_fast = !self.link.config().wait_for_server;
+        let mut without_answer = 0;
         loop {
             let connection = match self.link.connection().await {
                 Ok(connection) => connection,
@@ -221,6 +230,10 @@ impl Client {
                     if self.link.config().wait_for_server {
                         continue;
                     }
+                    return Err(history.give_up());
+                }
+                Err(NoConnection::NotAService(error)) => {
+                    history.failed(not_a_service(error));
                     return Err(history.give_up());
                 }
             };
@@ -249,6 +262,21 @@ impl Client {
                 }
                 Outcome::Reply { kind, body } => return read::<M>(kind, &body),
                 Outcome::NotSent => history.not_sent(),
+                Outcome::NotAService { error, sent: false } if fails_fast => {
+                    history.failed(not_a_service(error));
+                    return Err(history.give_up());
+                }
+                Outcome::NotAService { error, sent: true } if fails_fast => {
+                    history.lost(CloseReason::Frame(error));
+                    return Err(history.give_up());
+                }
+                Outcome::NotAService { sent: false, .. } => history.not_sent(),
+                Outcome::NotAService { error, sent: true } => {
+                    history.lost(CloseReason::Frame(error));
+                    if !repeat || (!M::SAFE && !has_key) {
+                        return Err(history.give_up());
+                    }
+                }
                 Outcome::Rejected(error) => {
                     history.failed(Error::Handshake(error));
                     if !self.link.config().wait_for_server {
@@ -263,7 +291,9 @@ impl Client {
                         &reason, CloseReason::ServerError(reply) if concerns_protocol(reply)
                     );
                     history.lost(reason);
-                    if !repeat || is_our_bug || (!M::SAFE && !has_key) {
+                    without_answer += u32::from(!connection.has_served());
+                    let is_mistyped = fails_fast && without_answer >= MAX_WITHOUT_ANSWER;
+                    if !repeat || is_our_bug || is_mistyped || (!M::SAFE && !has_key) {
                         return Err(history.give_up());
                     }
                 }
@@ -277,6 +307,12 @@ impl Client {
 fn needs_protection<M: Message>() -> bool {
     limits::TRUSTED_TYPES.contains(&M::TYPE)
         || M::FIELDS.iter().any(|field| field.kind == FieldKind::Secret)
+}
+
+/// Returns the error of a call that sent nothing, since the peer is no user service: its first
+/// bytes were not a frame.
+fn not_a_service(error: FrameError) -> Error {
+    Error::Connect(io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// Decodes the body of a frame with the type byte `kind` as the reply to a request of type `M`.

@@ -49,8 +49,8 @@ impl FrameError {
         }
     }
 
-    /// Guesses another protocol from the four bytes that were read as the length: `TLS`, `SSH` or
-    /// `HTTP`. Returns `None` if they match none of these.
+    /// Guesses another protocol from the four bytes that were read as the length, such as `TLS` or
+    /// `HTTP`. Returns `None` if they match none that is known here.
     #[must_use]
     pub fn looks_like(self) -> Option<&'static str> {
         let Self::TooLong(length) = self else { return None };
@@ -59,6 +59,16 @@ impl FrameError {
             b"SSH-" => Some("SSH"),
             b"GET " | b"POST" | b"PUT " | b"HEAD" | b"OPTI" | b"DELE" | b"PATC" | b"CONN"
             | b"PRI " | b"HTTP" => Some("HTTP"),
+            // The greeting of a server.
+            b"220 " | b"220-" | b"421 " | b"421-" => Some("SMTP or FTP"),
+            b"554 " | b"554-" => Some("SMTP"),
+            // An error of a server, such as `-ERR unknown command`; the command of a client.
+            b"-ERR" | b"-NOA" | b"-DEN" | b"-LOA" | [b'*', b'1'..=b'9', b'\r', b'\n'] => {
+                Some("Redis")
+            }
+            // An error of a server, and three bytes of its length. The greeting of MySQL is not
+            // recognised: it begins like any length of this protocol in the wrong byte order.
+            b"E\0\0\0" => Some("PostgreSQL"),
             _ => None,
         }
     }

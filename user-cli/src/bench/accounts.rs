@@ -98,6 +98,7 @@ impl Server {
                 addr_source: self.endpoint.source.to_string(),
                 tls: self.tls,
                 changes: !M::SAFE,
+                is_ping: false,
                 can_refresh: false,
             }),
         })

@@ -51,27 +51,82 @@ fn a_file_is_named_with_the_setting_that_it_comes_from() {
     assert!(option.starts_with("error: --ca: cannot read /other.pem"), "{option}");
 }
 
-#[test]
-fn another_protocol_on_the_port_is_recognised() {
+/// Starts a server that sends these bytes: at once, or when it has read something. Returns its
+/// address.
+fn other_server(bytes: &'static [u8], at_once: bool) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
-            let _ = stream.read(&mut [0; 64]);
-            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            std::thread::spawn(move || {
+                if !at_once {
+                    let _ = stream.read(&mut [0; 64]);
+                }
+                let _ = stream.write_all(bytes);
+                // Stays open, so that it is the bytes that end the command.
+                let _ = stream.read_to_end(&mut Vec::new());
+            });
         }
     });
-    let output = Cli::new(addr).run(&["ping"]).failed(2);
-    assert!(
-        output.stderr.contains("this is not a user-server (it answers like HTTP)"),
-        "{output:?}"
-    );
-    assert!(!output.stderr.contains("unknown whether"), "{output:?}");
+    addr
+}
+
+#[test]
+fn another_protocol_on_the_port_is_recognised_at_once() {
+    for (bytes, at_once, protocol) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], false, "HTTP"),
+        (b"220 mx.example.org ESMTP\r\n", true, "SMTP or FTP"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", true, "SSH"),
+        (b"-ERR unknown command\r\n", false, "Redis"),
+        (b"E\0\0\0\x5aSFATAL\0", false, "PostgreSQL"),
+    ] {
+        let cli = Cli::new(other_server(bytes, at_once));
+        let register = ["register", "kim", "kim@example.org", "--password-stdin"];
+        for arguments in [&["ping"][..], &register] {
+            let began = std::time::Instant::now();
+            let output = cli.run_with(arguments, "tides rise at nine\n").failed(2);
+            let expected = format!("this is not a user-server (it answers like {protocol})");
+            assert!(output.stderr.contains(&expected), "{output:?}");
+            assert!(!output.stderr.contains("unknown"), "{output:?}");
+            assert!(began.elapsed().as_secs() < 5, "{:?}: {output:?}", began.elapsed());
+            let json = [arguments, &["--json"]].concat();
+            let error = cli.run_with(&json, "tides rise at nine\n").failed(2).error();
+            assert_eq!(error["kind"], "not_a_service", "{error}");
+            assert_eq!(error["outcome_unknown"], false, "{error}");
+        }
+    }
+    // A server that closes the connection without an answer, as PostgreSQL does.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let cli = Cli::new(listener.local_addr().unwrap().to_string());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let _ = stream.unwrap().read(&mut [0; 64]);
+        }
+    });
+    let began = std::time::Instant::now();
+    let output = cli.run(&["ping"]).failed(2);
+    assert!(output.stderr.contains("connection was lost"), "{output:?}");
+    assert!(output.stderr.contains("another program"), "{output:?}");
+    assert!(began.elapsed().as_secs() < 5, "{:?}: {output:?}", began.elapsed());
+    // A protocol that is not known here.
+    let cli = Cli::new(other_server(b"\x4a\0\0\0\x0a8.0.33\0", true));
+    let output = cli.run(&["ping"]).failed(2);
+    assert!(output.stderr.contains("this is not a user-server: "), "{output:?}");
     let live = LiveServer::start();
     let metrics = format!("http://{}", live.address);
     let output = Cli::offline().run(&["top", "--once", "--metrics", &metrics]).failed(2);
     assert!(output.stderr.contains("is this the port of the service?"), "{output:?}");
+}
+
+#[test]
+fn a_port_on_which_nothing_answers_may_belong_to_another_program() {
+    let cli = Cli::new(other_server(b"", false));
+    let output = cli.run(&["ping", "--timeout", "1s"]).failed(2);
+    assert!(output.stderr.contains("nothing was answered within the deadline"), "{output:?}");
+    assert!(output.stderr.contains("another program"), "{output:?}");
+    let output = cli.run(&["get", "--token", "t", "--timeout", "1s"]).failed(2);
+    assert!(output.stderr.contains("user-cli ping"), "{output:?}");
 }
 
 #[test]

@@ -14,7 +14,8 @@ pub struct Config {
     /// Time limit for one attempt to connect, including the TLS handshake.
     pub connect_timeout: Duration,
     /// If `true`, a call waits until its deadline for a server that is not reachable. If `false`,
-    /// it fails at once, which suits an interactive tool better than a gateway.
+    /// it fails at once, which suits an interactive tool better than a gateway; also if another
+    /// program answers there, or after three connections that were lost without any answer.
     pub wait_for_server: bool,
     /// Number of times that a request is sent in total if the server answers `BUSY`, or another
     /// error after which the client library repeats a request. Between them, the client waits as

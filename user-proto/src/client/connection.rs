@@ -15,7 +15,7 @@ use super::error::{CloseReason, Error};
 use super::slots::Slots;
 use super::state::{Outcome, Pending, Phase, Sent, State, TakenSlots};
 use crate::error_code::{ErrorClass, ErrorCode};
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameError};
 use crate::limits;
 use crate::message::{Message, ReplyMessage, RequestMessage};
 use crate::table::{Common, ErrorReply, Ping, Pong, encode, encode_with};
@@ -201,6 +201,12 @@ impl Connection {
             let mut state = self.lock();
             self.enter(&mut state, Phase::Closed);
             state.out.wipe();
+            if let CloseReason::Frame(error) = reason
+                && !state.served
+                && state.pending.is_empty()
+            {
+                state.not_a_service = Some(*error);
+            }
             (std::mem::take(&mut state.pending), state.written, state.served)
         };
         for pending in pending.into_values() {
@@ -216,6 +222,9 @@ impl Connection {
                 }
                 // A server reads no request before it has accepted the client's certificate.
                 CloseReason::Rejected(error) if !served => Outcome::Rejected(error.clone()),
+                CloseReason::Frame(error) if !served => {
+                    Outcome::NotAService { error: *error, sent: !unwritten }
+                }
                 _ if unwritten => Outcome::NotSent,
                 reason => Outcome::Lost(reason.clone()),
             });
@@ -279,6 +288,12 @@ impl Connection {
     /// Returns `true` if the server has answered anything except `SHUTTING_DOWN`.
     pub(super) fn has_served(&self) -> bool {
         self.lock().served
+    }
+
+    /// Returns the error of the first bytes of a peer that is no user service, unless a call has
+    /// reported it.
+    pub(super) fn take_not_a_service(&self) -> Option<FrameError> {
+        self.lock().not_a_service.take()
     }
 
     /// Returns `true` if a call awaits a reply.

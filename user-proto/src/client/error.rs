@@ -24,7 +24,8 @@ pub enum Error {
         /// Reason for the end of the connection.
         reason: CloseReason,
     },
-    /// The server could not be reached.
+    /// The server could not be reached, or the peer is no user service: see
+    /// [`not_a_service`](Self::not_a_service).
     #[error("cannot connect: {0}")]
     Connect(#[source] std::io::Error),
     /// The TLS handshake with the server failed.
@@ -70,6 +71,17 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         self.reply().map(|reply| reply.code)
+    }
+
+    /// Returns the error of the bytes of the peer that were not a frame, or `None` if there were
+    /// none. Their protocol can be [guessed](FrameError::looks_like).
+    #[must_use]
+    pub fn not_a_service(&self) -> Option<FrameError> {
+        match self {
+            Self::Lost { reason: CloseReason::Frame(error) } => Some(*error),
+            Self::Connect(error) => error.get_ref()?.downcast_ref::<FrameError>().copied(),
+            _ => None,
+        }
     }
 
     /// Returns what is known about the request: that the server has refused it, that nothing was

@@ -14,6 +14,7 @@ use super::drive;
 use super::error::ConnectError;
 use super::loopback::is_loopback;
 use super::stream::Stream;
+use crate::frame::FrameError;
 
 /// Reason for which a call gets no connection.
 pub(super) enum NoConnection {
@@ -21,6 +22,8 @@ pub(super) enum NoConnection {
     Closed,
     /// The last attempt to connect failed.
     Failed(ConnectError),
+    /// The peer sent something that is not a frame before any request was queued.
+    NotAService(FrameError),
 }
 
 /// A connection to one address that is established on demand and again after it was lost.
@@ -120,8 +123,9 @@ impl Link {
     ) -> Option<Result<Arc<Connection>, NoConnection>> {
         let mut state = self.lock();
         if let Phase::Up(connection) = &state.phase {
+            let connection = Arc::clone(connection);
             if connection.accepts_requests() {
-                return Some(Ok(Arc::clone(connection)));
+                return Some(Ok(connection));
             }
             // A server that accepts a connection and never answers counts as a failed attempt.
             if connection.has_served() {
@@ -130,6 +134,12 @@ impl Link {
                 self.count_failure(&mut state);
             }
             state.phase = Phase::Down;
+            // Another program that greets first ends the connection before a request is queued.
+            if !self.config.wait_for_server
+                && let Some(error) = connection.take_not_a_service()
+            {
+                return Some(Err(NoConnection::NotAService(error)));
+            }
         }
         match state.phase {
             Phase::Closed => return Some(Err(NoConnection::Closed)),

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::buffer::WriteBuffer;
 use super::error::{CloseReason, HandshakeError};
 use crate::error::EncodeError;
+use crate::frame::FrameError;
 use crate::limits;
 use crate::table::ErrorReply;
 
@@ -27,6 +28,8 @@ pub(super) struct State {
     pub(super) idle_timeout: Option<Duration>,
     /// `true` once the server has answered anything except `SHUTTING_DOWN`.
     pub(super) served: bool,
+    /// Error of the first bytes of the peer, which were not a frame, until a call reports it.
+    pub(super) not_a_service: Option<FrameError>,
 }
 
 #[derive(PartialEq, Eq, Clone, Copy)]
@@ -72,6 +75,12 @@ pub(super) enum Outcome {
     Lost(CloseReason),
     /// The server closed the connection with this error, and did not execute the request.
     ServerError(ErrorReply<'static>),
+    /// The first bytes of the peer were not a frame, so it is no user service.
+    NotAService {
+        error: FrameError,
+        /// `true` if the request was written completely.
+        sent: bool,
+    },
 }
 
 /// Handle of a request that was queued on a connection: its end in the outgoing stream, and the
@@ -100,6 +109,7 @@ impl State {
             last_id: limits::CONNECTION_ID,
             idle_timeout: None,
             served: false,
+            not_a_service: None,
         }
     }
 

@@ -44,6 +44,19 @@ fn another_protocol_is_recognized_by_its_first_bytes() {
     {
         assert_eq!(guess(method), Some("HTTP"));
     }
-    assert_eq!(guess(b"EHLO"), None);
+    for (first, protocol) in [
+        (b"220 ", "SMTP or FTP"),
+        (b"220-", "SMTP or FTP"),
+        (b"554 ", "SMTP"),
+        (b"-ERR", "Redis"),
+        (b"*1\r\n", "Redis"),
+        (b"E\0\0\0", "PostgreSQL"),
+    ] {
+        assert_eq!(guess(first), Some(protocol), "{first:?}");
+    }
+    // A length in the wrong byte order is the mistake of a client.
+    for other in [b"EHLO", b"E\0\0\x5a", b"\x5a\0\0\0", b"*a\r\n"] {
+        assert_eq!(guess(other), None, "{other:?}");
+    }
     assert_eq!(FrameError::TooShort(4).looks_like(), None);
 }

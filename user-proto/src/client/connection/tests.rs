@@ -137,6 +137,8 @@ async fn closing_reports_the_outcome_of_each_pending_request() {
         (true, CloseReason::ServerError(error(ErrorCode::BUSY)), "lost", "not sent"),
         (false, CloseReason::ServerError(error(ErrorCode::INTERNAL)), "lost", "not sent"),
         (false, CloseReason::ServerError(error(ErrorCode::MALFORMED)), "lost", "server error"),
+        (false, not_a_frame(), "not a service, sent", "not a service"),
+        (true, not_a_frame(), "lost", "not sent"),
     ] {
         let (connection, mut batch) = open();
         let written = queue(&connection).await.unwrap();
@@ -151,7 +153,20 @@ async fn closing_reports_the_outcome_of_each_pending_request() {
         assert_eq!(name(&written.outcome().await), written_is, "{served} {reason}");
         assert_eq!(name(&unwritten.outcome().await), unwritten_is, "{served} {reason}");
         assert!(queue(&connection).await.is_none());
+        assert_eq!(connection.take_not_a_service(), None, "the calls report it");
     }
+    // A program that greets first may do so before a request is queued.
+    let (connection, _) = open();
+    connection.close(&not_a_frame());
+    assert_eq!(connection.take_not_a_service(), Some(FrameError::TooLong(GREETING)));
+    assert_eq!(connection.take_not_a_service(), None, "it is reported once");
+}
+
+/// The first bytes of a mail server, read as a length.
+const GREETING: u32 = u32::from_be_bytes(*b"220 ");
+
+fn not_a_frame() -> CloseReason {
+    CloseReason::Frame(FrameError::TooLong(GREETING))
 }
 
 #[tokio::test]
@@ -176,6 +191,8 @@ fn name(outcome: &Outcome) -> &'static str {
         Outcome::Rejected(_) => "rejected",
         Outcome::Lost(_) => "lost",
         Outcome::ServerError(_) => "server error",
+        Outcome::NotAService { sent: true, .. } => "not a service, sent",
+        Outcome::NotAService { sent: false, .. } => "not a service",
     }
 }
 

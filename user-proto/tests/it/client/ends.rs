@@ -189,3 +189,34 @@ async fn closing_waits_at_most_ten_seconds_for_a_reply() {
         Err(Error::Lost { reason: CloseReason::ClosedByClient })
     ));
 }
+
+#[tokio::test]
+async fn a_program_that_is_no_user_service_is_reported_at_once() {
+    // Some send a greeting, which can arrive before or after the request was written.
+    for greets_first in [true, false] {
+        let fake = Fake::start().await;
+        let client = fake.client_with(Config { wait_for_server: false, ..Config::default() });
+        let pending = call(&client, verify(1));
+        let mut peer = fake.accept().await;
+        if !greets_first {
+            peer.request().await;
+        }
+        peer.stream.write_all(b"220 mx.example.org ESMTP\r\n").await.unwrap();
+        let limit = Duration::from_secs(5);
+        let error = tokio::time::timeout(limit, pending).await.unwrap().unwrap().unwrap_err();
+        let frame = error.not_a_service().unwrap_or_else(|| panic!("{error:?}"));
+        assert_eq!(frame.looks_like(), Some("SMTP or FTP"));
+        assert!(fake.has_no_connection().await, "there is no further attempt");
+    }
+    // A client that waits for the server also waits for the other program to end.
+    let fake = Fake::start().await;
+    let client = fake.client_with(quick());
+    let pending = call(&client, verify(1));
+    let mut peer = fake.accept().await;
+    peer.request().await;
+    peer.stream.write_all(b"220 mx.example.org ESMTP\r\n").await.unwrap();
+    let mut peer = fake.accept().await;
+    let (id, _) = peer.request().await;
+    peer.reply(id, verified(1)).await;
+    pending.await.unwrap().unwrap();
+}
