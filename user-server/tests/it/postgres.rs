@@ -1,7 +1,9 @@
-//! The service on PostgreSQL: one node, several nodes, behind a connection pooler, and with an
-//! unresponsive database.
+//! The service on PostgreSQL: one node, several nodes, and an unresponsive database.
 
+mod commands;
 mod newer_schema;
+mod pooler;
+mod revocations;
 mod several_hosts;
 mod silence;
 mod tls;
@@ -14,21 +16,17 @@ use std::time::{Duration, Instant};
 
 use user_proto::client;
 use user_proto::{ErrorCode, GetUser, Logout, RefreshToken, VerifyToken};
-use user_server::domain::{
-    ConnectionPools, EmailConfirmation, Fault, LogPart, Purpose, RevocationLog, Timestamp,
-};
+use user_server::domain::{EmailConfirmation, Purpose};
 use user_server::store::{PostgresOptions, PostgresStore};
-use uuid::Uuid;
 
 use crate::contract::fixture::{
     DAY, Db, NOW, at, change, change_address, guess, register, send_all, user,
 };
-use crate::contract::{counters, sweep};
-use crate::support::{
-    Changes, Pgbouncer, Postgres, Process, SECRET, TestServer, code_of, postgres, run_in,
-};
+use crate::contract::sweep;
+use crate::support::{Changes, Postgres, SECRET, TestServer, code_of, postgres};
 use crate::tour;
 pub use newer_schema::url_of_a_later_version;
+pub use pooler::set_defaults;
 
 /// Starts a node on a shared database, with its own folder for emails.
 pub async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
@@ -44,91 +42,6 @@ pub async fn node(url: &str, more: &[(&str, &str)]) -> TestServer {
 async fn the_tour_passes_on_postgres() {
     let Some(server) = postgres() else { return };
     tour::run(node(&server.database(), &[]).await).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_format_of_bytes_that_the_database_sets_does_not_matter() {
-    let Some(server) = postgres() else { return };
-    let direct = server.database();
-    let name = direct.rsplit('/').next().unwrap();
-    let escape = format!("ALTER DATABASE {name} SET bytea_output = 'escape'");
-    assert!(server.psql("postgres", &escape));
-    let options = PostgresOptions::parse(&direct, 2, false).unwrap();
-    PostgresStore::migrate(&options).await.unwrap();
-    let pooler = Pgbouncer::before(server);
-    let pooled = pooler.as_ref().map(|pooler| pooler.url(name));
-    for (url, pooler) in
-        std::iter::once((direct.clone(), false)).chain(pooled.map(|url| (url, true)))
-    {
-        let db: Db =
-            Arc::new(PostgresStore::open(&PostgresOptions::parse(&url, 2, pooler).unwrap()));
-        counters::a_charge_of_values_that_were_read_before_loses_nothing(&db).await;
-        db.close().await;
-        assert!(server.psql(name, "DELETE FROM counters"));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_tour_passes_behind_a_pooler() {
-    let Some(server) = postgres() else { return };
-    let Some(pooler) = Pgbouncer::before(server) else { return };
-    let direct = server.database();
-    let name = direct.rsplit('/').next().unwrap();
-    let pooled = pooler.url(name);
-    tour::run(node(&pooled, &[("DATABASE_POOLER", "1"), ("MIGRATE_URL", &direct)]).await).await;
-}
-
-/// Sets what the statements of a node rely on that runs them outside of transactions.
-pub fn set_defaults(server: &Postgres, database: &str) {
-    for setting in [
-        "statement_timeout = '2s'",
-        "lock_timeout = '1500ms'",
-        "bytea_output = 'hex'",
-        "default_transaction_isolation = 'read committed'",
-    ] {
-        assert!(server.psql("postgres", &format!("ALTER DATABASE {database} SET {setting}")));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_tour_passes_behind_a_pooler_with_prepared_statements() {
-    let Some(server) = postgres() else { return };
-    let Some(pooler) = Pgbouncer::with_prepared_statements(server) else { return };
-    let direct = server.database();
-    let name = direct.rsplit('/').next().unwrap();
-    set_defaults(server, name);
-    let pooled = pooler.url(name);
-    let settings = [("DATABASE_POOLER", "prepared"), ("MIGRATE_URL", direct.as_str())];
-    tour::run(node(&pooled, &settings).await).await;
-}
-
-#[test]
-fn a_pooler_with_prepared_statements_needs_settings_of_the_database() {
-    let Some(server) = postgres() else { return };
-    let Some(pooler) = Pgbouncer::before(server) else { return };
-    let direct = server.database();
-    let name = direct.rsplit('/').next().unwrap();
-    let pooled = pooler.url(name);
-    let settings = [
-        ("PostgreSQL", pooled.as_str()),
-        ("JWTSECRETKEY", SECRET),
-        ("MAIL_DIR", "mails"),
-        ("DATABASE_POOLER", "prepared"),
-        ("MIGRATE_URL", direct.as_str()),
-    ];
-    let folder = tempfile::tempdir().unwrap();
-    let missing = "needs settings of the role or the database";
-    let start = run_in(folder.path(), &[], &settings);
-    assert!(start.code == Some(1) && start.error.contains(missing), "{start:?}");
-    let check = run_in(folder.path(), &["check"], &settings);
-    assert!(check.code == Some(1) && check.output.contains(missing), "{check:?}");
-    set_defaults(server, name);
-    drop(pooler);
-    let pooler = Pgbouncer::before(server).unwrap();
-    let pooled = pooler.url(name);
-    let settings = [&[("PostgreSQL", pooled.as_str())], &settings[1..]].concat();
-    let check = run_in(folder.path(), &["check"], &settings);
-    assert_eq!(check.code, Some(0), "{check:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,44 +161,6 @@ async fn an_address_taken_by_a_concurrent_transaction_uses_up_the_code() {
     assert_eq!(db.user(ada.id).await.unwrap().unwrap().email, "ada@example.org");
 }
 
-/// A node that cannot learn of retired keys must not go on accepting their tokens.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_retired_keys_token_checks_become_stale_and_then_unavailable() {
-    let Some(database) = postgres() else { return };
-    let url = database.database();
-    let settings = [
-        ("PostgreSQL", url.as_str()),
-        ("JWTSECRETKEY", SECRET),
-        ("MAIL_DIR", "user-data/mails"),
-        ("STALE_LIMIT", "2"),
-    ];
-    let node = Process::start(&settings);
-    let client = node.client();
-    let ada = node.account(&client, "ada").await;
-    let check = || VerifyToken { access_token: ada.session.access_token.clone() };
-    let name = url.rsplit('/').next().unwrap();
-    let rename = |from, to| database.psql(name, &format!("ALTER TABLE {from} RENAME TO {to}"));
-    assert!(rename("retired_keys", "hidden"));
-    let (mut was_stale, began) = (false, Instant::now());
-    let code = loop {
-        match client.call(check()).await {
-            Ok(verified) => was_stale |= verified.stale_ms.is_some_and(|age| age > 1000),
-            Err(error) => break error.code(),
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "retired keys would be accepted");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
-    assert_eq!((was_stale, code), (true, Some(ErrorCode::UNAVAILABLE)));
-    let log = node.log();
-    assert!(log.contains("cannot read the revocation log and the retired keys"), "{log}");
-    assert!(rename("hidden", "retired_keys"));
-    while client.call(check()).await.is_err() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it does not recover");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    node.kill().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unresponsive_database_fails_requests_and_loses_nothing() {
     let Some(database) = Postgres::dedicated() else { return };
@@ -345,69 +220,6 @@ async fn an_unresponsive_database_fails_requests_and_loses_nothing() {
     server.stop().await;
 }
 
-#[test]
-fn an_operator_migrates_manually() {
-    let Some(server) = postgres() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let url = server.database();
-    let settings = [
-        ("PostgreSQL", url.as_str()),
-        ("JWTSECRETKEY", SECRET),
-        ("MAIL_DIR", "user-data/mails"),
-        ("MIGRATE", "off"),
-    ];
-    let before = run_in(folder.path(), &[], &settings);
-    assert_eq!(before.code, Some(1), "{before:?}");
-    let result = run_in(folder.path(), &["migrate"], &settings);
-    assert_eq!((result.code, result.error.as_str()), (Some(0), ""), "{result:?}");
-    let newest = PostgresStore::newest_schema();
-    assert!(result.output.contains(&format!("schema 0 is now {newest}")), "{result:?}");
-    let again = run_in(folder.path(), &["migrate"], &settings);
-    assert!(again.code == Some(0) && again.output.contains("is up to date"), "{again:?}");
-    assert!(server.psql(url.rsplit('/').next().unwrap(), "SELECT * FROM users"));
-}
-
-#[test]
-fn check_connects_to_the_configured_services() {
-    let folder = tempfile::tempdir().unwrap();
-    let embedded = run_in(folder.path(), &["check"], &[]);
-    assert_eq!((embedded.code, embedded.error.as_str()), (Some(0), ""), "{embedded:?}");
-    assert_eq!(embedded.output.matches("good ").count(), 6, "{embedded:?}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "check changes nothing");
-
-    let Some(server) = postgres() else { return };
-    let url = server.database();
-    let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", "mails")];
-    let fresh = run_in(folder.path(), &["check"], &settings);
-    assert_eq!(fresh.code, Some(0), "{fresh:?}");
-    let newest = format!("the next start updates it to {}", PostgresStore::newest_schema());
-    assert!(fresh.output.contains(&newest), "{fresh:?}");
-
-    let by_hand = [&settings[..], &[("MIGRATE", "off")]].concat();
-    let behind = run_in(folder.path(), &["check"], &by_hand);
-    assert_eq!(behind.code, Some(1), "{behind:?}");
-    assert!(
-        behind.output.contains("WRONG  schema") && behind.output.contains("user-server migrate"),
-        "{behind:?}"
-    );
-
-    let closed = "postgresql://tests:hunter2@127.0.0.1:1/users";
-    let smtp = [
-        ("SMTP_HOST", "127.0.0.1"),
-        ("SMTP_PORT", "1"),
-        ("SMTP_TLS", "none"),
-        ("MAIL_FROM", "u@users.example"),
-    ];
-    let unreachable = run_in(
-        folder.path(),
-        &["check"],
-        &[&[("PostgreSQL", closed), settings[1]], &smtp[..]].concat(),
-    );
-    assert_eq!(unreachable.code, Some(1), "{unreachable:?}");
-    assert_eq!(unreachable.output.matches("WRONG").count(), 2, "{unreachable:?}");
-    assert!(!format!("{unreachable:?}").contains("hunter2"), "{unreachable:?}");
-}
-
 /// A step of the sweep that fails does not stop the others, and no transaction deletes many rows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_survives_a_failing_step_and_deletes_in_short_transactions() {
@@ -436,57 +248,4 @@ async fn a_sweep_survives_a_failing_step_and_deletes_in_short_transactions() {
     assert!(swept.is_err_and(|fault| fault.to_string().contains("never")));
     assert!(server.psql(database, "DROP TRIGGER refuse ON verifications"));
     assert_eq!(sweep::sweep(&db, at(10 * DAY)).await, 1, "only the verification was left");
-}
-
-/// An entry of the revocation log that commits after later ones is found by its number.
-#[tokio::test]
-async fn a_late_entry_of_the_revocation_log_is_found_by_its_number() {
-    let Some(server) = postgres() else { return };
-    let url = server.database();
-    let node = node(&url, &[]).await;
-    let options = PostgresOptions::parse(&url, 1, false).unwrap();
-    let store = PostgresStore::open(&options);
-    let pool = sqlx::PgPool::connect(&url).await.unwrap();
-    let insert = "INSERT INTO revocations (subject, at, kind) VALUES ($1, 1, 1) RETURNING seq";
-    let add = || sqlx::query_scalar::<_, i64>(insert).bind(Uuid::new_v4());
-    let mut late = pool.begin().await.unwrap();
-    let late_number = add().fetch_one(&mut *late).await.unwrap();
-    let number = add().fetch_one(&pool).await.unwrap();
-    assert!(late_number < number);
-    let none = Timestamp(i64::MAX);
-    let part = LogPart { after: number, since: none, until: none, numbers: vec![late_number] };
-    assert!(store.revocations(&part).await.unwrap().entries.is_empty(), "not committed");
-    late.commit().await.unwrap();
-    let found = store.revocations(&part).await.unwrap().entries;
-    assert_eq!(found.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [late_number]);
-    store.close().await;
-    node.stop().await;
-}
-
-/// A standby may lack the latest revocations, so reading them there does not count.
-#[tokio::test]
-async fn revocations_are_not_read_from_a_standby() {
-    let Some(server) = postgres() else { return };
-    let url = server.database();
-    let options = PostgresOptions::parse(&url, 1, false).unwrap();
-    PostgresStore::migrate(&options).await.unwrap();
-    let primary = PostgresStore::open(&options);
-    assert!(primary.revocations(&LogPart::all()).await.is_ok());
-    primary.close().await;
-    // A function of this name that precedes that of the system.
-    let pool = sqlx::PgPool::connect(&url).await.unwrap();
-    for statement in [
-        "CREATE SCHEMA recovery",
-        "CREATE FUNCTION recovery.pg_is_in_recovery() RETURNS boolean LANGUAGE sql
-         AS 'SELECT true'",
-        "DO $$ BEGIN EXECUTE format(
-             'ALTER DATABASE %I SET search_path = recovery, public, pg_catalog',
-             current_database()); END $$",
-    ] {
-        sqlx::raw_sql(statement).execute(&pool).await.unwrap();
-    }
-    let standby = PostgresStore::open(&options);
-    let read = standby.revocations(&LogPart::all()).await;
-    assert!(matches!(&read, Err(Fault::ReadOnly(text)) if text.contains("standby")), "{read:?}");
-    standby.close().await;
 }
