@@ -103,6 +103,9 @@ async fn node(config: &Config, addr: &str) -> Finding {
 /// Returns a text with the error of the connection to `addr` and how to fix it.
 async fn explain(error: &Error, addr: &str) -> String {
     let hint = match error {
+        _ if error.not_a_service().is_some() => {
+            "another program listens on this address, not a user-server"
+        }
         Error::Connect(_) => "check that user-server runs and listens on this address",
         Error::Handshake(_) => "check SERVICE_CA, SERVICE_NAME and SERVICE_CERT",
         // A server with TLS closes a connection without it.

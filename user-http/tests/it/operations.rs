@@ -1,6 +1,6 @@
 //! The program for operators: errors, `check`, help, health, metrics, shutdown and certificates.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,23 @@ fn check_reports_each_node() {
     assert_eq!(text(&output.stderr), "error: 1 of 3 checks failed\n");
     let good = [("HTTP_PORT", "0"), ("SERVICE_ADDRS", service.address.as_str())];
     assert_eq!(run(&["check"], &good).status.code(), Some(0));
+}
+
+#[test]
+fn check_recognises_another_program_at_the_address_of_a_node() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.write_all(b"220 mx.example.org ESMTP\r\n");
+            let _ = stream.read(&mut [0; 64]);
+        }
+    });
+    let output = run(&["check"], &[("HTTP_PORT", "0"), ("SERVICE_ADDRS", addr.as_str())]);
+    assert_eq!(output.status.code(), Some(1));
+    let printed = text(&output.stdout);
+    assert!(printed.contains("another program listens on this address"), "{printed}");
 }
 
 #[test]
