@@ -1,5 +1,7 @@
 //! The URL of a database as libpq accepts it: several hosts, and the form `key=value`.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// Settings of a database with several hosts, as one URL for each.
 #[derive(Debug)]
 pub(super) struct HostUrls {
@@ -140,16 +142,8 @@ fn pairs(text: &str) -> Option<Vec<(String, String)>> {
 
 /// Encodes every byte that could have a meaning in a URL.
 fn encode(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-                encoded.push(char::from(byte));
-            }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 #[cfg(test)]
