@@ -1,6 +1,7 @@
 //! PostgreSQL 13 and later, for several nodes: a small pool, timeouts on both sides, and no
 //! unencrypted connection over a network unless it is requested.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -58,6 +59,7 @@ macro_rules! is_standby {
 #[allow(clippy::duplicate_mod, reason = "compiled once for each database")]
 mod sql;
 
+mod commits;
 mod connection;
 mod functions;
 mod heartbeat;
@@ -72,6 +74,7 @@ mod rehearsal;
 mod table;
 mod url;
 
+use commits::WaitingCommits;
 use functions::{function, lock_counters, lookup, lookup_verification, revoke_sessions};
 use heartbeat::{report_alive, start_node};
 pub use hints::hint;
@@ -195,6 +198,8 @@ struct Pools {
     /// Set for background tasks, with statements that may take longer.
     background: bool,
     breaker: DatabaseBreaker,
+    /// Knowledge about commits that wait for a synchronous standby.
+    commits: Arc<WaitingCommits>,
 }
 
 impl PostgresStore {
@@ -208,7 +213,8 @@ impl PostgresStore {
         let pool = pool("postgres", options.pool, options.for_requests());
         let PostgresOptions { pooler, prepared, .. } = *options;
         let named = !pooler || prepared;
-        Self::new(Pools { pool, watch, pooler, named, background: false, breaker })
+        let commits = Arc::default();
+        Self::new(Pools { pool, watch, pooler, named, background: false, breaker, commits })
     }
 
     /// Returns a store over the same connections, with the time limits of background tasks.
@@ -246,6 +252,7 @@ fn observe(connection: &PooledConnection, error: &sqlx::Error) {
 impl Pools {
     /// Begins a transaction that may write.
     async fn write(&self) -> Result<Tx, Fault> {
+        self.check_commits().await?;
         Tx::open(&self.pool, self.named, Some(self.begin()), Some(self.limit())).await
     }
 

@@ -8,6 +8,7 @@ mod several_hosts;
 mod silence;
 mod tls;
 mod transaction_limit;
+mod waiting_commits;
 mod waiting_logins;
 
 use std::collections::HashSet;

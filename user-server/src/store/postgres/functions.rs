@@ -69,6 +69,7 @@ impl Pools {
     /// pooler without prepared statements they run in one transaction, since the parse and execute
     /// messages of a statement could otherwise reach different sessions.
     pub(super) async fn single(&self) -> Result<Tx, Fault> {
+        self.check_commits().await?;
         self.read().await
     }
 }

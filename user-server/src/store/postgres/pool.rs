@@ -3,6 +3,7 @@
 //! it, and an answer may be unread.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ struct Shared {
     /// One permit for each connection that may be in use. Requests wait for one in order.
     slots: Arc<Semaphore>,
     idle: Mutex<IdleConnections>,
+    /// Number of connections that were closed before their work was done.
+    closed_unfinished: AtomicU64,
 }
 
 #[derive(Default)]
@@ -92,7 +95,8 @@ impl ConnectionPool {
         breaker: DatabaseBreaker,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(max as usize));
-        Self(Arc::new(Shared { name, hosts, breaker, max, slots, idle: Mutex::default() }))
+        let (idle, closed_unfinished) = (Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Shared { name, hosts, breaker, max, slots, idle, closed_unfinished }))
     }
 
     /// Returns the connection that was used most recently, or opens one.
@@ -195,6 +199,11 @@ impl ConnectionPool {
         PoolUse { name: self.0.name, open: idle.saturating_add(in_use), idle, max: self.0.max }
     }
 
+    /// Returns the number of connections that were closed before their work was done.
+    pub(super) fn closed_unfinished(&self) -> u64 {
+        self.0.closed_unfinished.load(Ordering::Relaxed)
+    }
+
     fn pop(&self) -> (Option<IdleConnection>, u64) {
         self.close_old();
         self.close_obsolete();
@@ -258,6 +267,7 @@ impl PooledConnection {
 
     /// Closes the connection, since its work did not finish, and notes whether it is silent.
     pub(super) fn discard(self) {
+        self.pool.0.closed_unfinished.fetch_add(1, Ordering::Relaxed);
         if self.used.elapsed() >= SILENCE {
             self.pool.close_idle();
             self.pool.0.breaker.failed("a connection to the database is silent");
