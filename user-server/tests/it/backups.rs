@@ -11,8 +11,8 @@ use user_proto::{ErrorCode, RefreshToken};
 
 use crate::postgres::node;
 use crate::support::{
-    PASSWORD, Process, TestServer, check, code_of, login, outcome, postgres, register, run_in,
-    verify_email,
+    PASSWORD, Process, TestServer, check, code_of, login, outcome, postgres, postgres_program,
+    register, run_in, verify_email,
 };
 
 const REVOKED: ErrorCode = ErrorCode::SESSION_REVOKED;
@@ -289,13 +289,17 @@ fn a_backup_that_fails_names_its_file_and_leaves_nothing() {
 #[tokio::test]
 async fn a_restored_dump_of_postgres_ends_all_sessions() {
     let Some(server) = postgres() else { return };
+    let program = |name| postgres_program(name, "a restored dump of PostgreSQL");
+    let (Some(pg_dump), Some(pg_restore)) = (program("pg_dump"), program("pg_restore")) else {
+        return;
+    };
     let (from, to) = (server.database(), server.database());
     let (from, to) = (settings(&from), settings(&to));
     let process = Process::start(&from);
     let client = process.client();
     let ada = process.account(&client, "ada").await;
     // The commands of docs/OPERATIONS.md.
-    let dump = Command::new("pg_dump")
+    let dump = Command::new(pg_dump)
         .args(["-Fc", "-f"])
         .arg(process.location().join("copy"))
         .arg(from[0].1)
@@ -303,7 +307,7 @@ async fn a_restored_dump_of_postgres_ends_all_sessions() {
     assert!(dump.unwrap().success());
     let later = outcome(client.call(login("ada", PASSWORD)).await).unwrap();
     let folder = process.kill().await;
-    let mut pg_restore = Command::new("pg_restore");
+    let mut pg_restore = Command::new(pg_restore);
     pg_restore
         .args(["--exit-on-error", "--no-owner", "-d", to[0].1])
         .arg(folder.path().join("copy"));

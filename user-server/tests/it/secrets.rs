@@ -103,7 +103,7 @@ async fn no_secret_is_written_stored_or_held_in_memory_with_postgresql_and_redis
     let mut errors = scenario::run(&target, &mut secrets).await;
     redis.command(&["-a", &of_redis, "--no-auth-warning", "SET", CANARY, NETWORK]);
     let mut artifacts = common_artifacts(&process, &settings, String::new()).await;
-    artifacts.push(postgres_columns(&by_tests));
+    artifacts.extend(postgres_columns(&by_tests));
     artifacts.push(Artifact::raw(
         "the files of Redis",
         folder_contents(redis.folder.path()),

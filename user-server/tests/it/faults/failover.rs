@@ -73,7 +73,7 @@ async fn fail_over(
     resume: Option<fn(&Postgres)>,
 ) -> String {
     let Some(primary) = Postgres::dedicated() else { return String::new() };
-    let standby = primary.synchronous_standby();
+    let Some(standby) = primary.synchronous_standby() else { return String::new() };
     let mut balancer = None;
     if route == Route::Balancer {
         balancer = DatabaseBalancer::before([&primary, &standby]);

@@ -10,7 +10,7 @@ use sqlx::Row;
 
 use super::scenario::{CANARY, NETWORK};
 use crate::http;
-use crate::support::{Process, run_in};
+use crate::support::{Process, postgres_program, run_in};
 
 /// An artifact of a run, and a canary: a text that is not secret and must be found in it.
 pub struct Artifact {
@@ -112,11 +112,13 @@ pub async fn database_columns(path: &Path) -> Artifact {
     Artifact::text("the columns of the database", text, CANARY)
 }
 
-/// Returns every column of every table of a PostgreSQL database.
-pub fn postgres_columns(url: &str) -> Artifact {
-    let result = Command::new("pg_dump").args(["--inserts", "-d", url]).output().unwrap();
+/// Returns every column of every table of a PostgreSQL database, or `None` if `pg_dump` is missing.
+pub fn postgres_columns(url: &str) -> Option<Artifact> {
+    let pg_dump = postgres_program("pg_dump", "a search for secrets in a PostgreSQL database")?;
+    let result = Command::new(pg_dump).args(["--inserts", "-d", url]).output().unwrap();
     assert!(result.status.success(), "{result:?}");
-    Artifact { text: true, ..Artifact::raw("the columns of the database", result.stdout, CANARY) }
+    let columns = Artifact::raw("the columns of the database", result.stdout, CANARY);
+    Some(Artifact { text: true, ..columns })
 }
 
 /// Returns the concatenated contents of all files below a folder.

@@ -31,6 +31,7 @@ pub use latency::{latency_header, latency_row};
 pub use pg_proxy::PgProxy;
 pub use postgres::{
     POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, left_out, postgres, postgres_is_installed,
+    postgres_program,
 };
 pub use process::{
     Process, RunOutput, executable, run_in, run_program, run_with_bytes, run_with_input,

@@ -83,6 +83,16 @@ fn binaries() -> Option<PathBuf> {
     versions.pop()
 }
 
+/// Returns the path of a program that belongs to the server, such as `pg_dump`: one of an older
+/// version refuses to work with it. If it is missing, returns `None` and reports what is left out.
+pub fn postgres_program(name: &str, purpose: &str) -> Option<PathBuf> {
+    let found = binaries().map(|folder| folder.join(name)).filter(|program| program.exists());
+    if found.is_none() {
+        left_out(&format!("{purpose} ({name} of this PostgreSQL is missing)"));
+    }
+    found
+}
+
 impl Postgres {
     /// Starts a server for one test, which may stop, crash and reconfigure it. Returns `None` if
     /// PostgreSQL is not installed.
@@ -103,8 +113,9 @@ impl Postgres {
     }
 
     /// Starts a standby of this server. From then on, every commit of this server waits until the
-    /// standby has it.
-    pub fn synchronous_standby(&self) -> Self {
+    /// standby has it. Returns `None` if `pg_basebackup` is missing.
+    pub fn synchronous_standby(&self) -> Option<Self> {
+        postgres_program("pg_basebackup", "a failover to a standby")?;
         let standby = Self::start(&binaries().unwrap(), "", &[], Some(self));
         assert!(self.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'"));
         assert!(self.psql("postgres", "SELECT pg_reload_conf()"));
@@ -114,7 +125,7 @@ impl Postgres {
             assert!(began.elapsed() < Duration::from_secs(30), "{}", standby.log());
             std::thread::sleep(Duration::from_millis(50));
         }
-        standby
+        Some(standby)
     }
 
     /// Makes a standby the primary, and returns once it accepts writes.
