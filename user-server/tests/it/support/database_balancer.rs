@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::patroni::Patroni;
 use super::postgres::{Postgres, free_port, left_out};
 
 /// Query of the health check.
@@ -24,6 +25,27 @@ pub struct DatabaseBalancer {
 impl DatabaseBalancer {
     /// Starts HAProxy in front of these servers. Returns `None` if HAProxy is not installed.
     pub fn before(servers: [&Postgres; 2]) -> Option<Self> {
+        let servers = servers.map(|server| format!("{} check", server.address()));
+        let check = format!(
+            " option tcp-check\n tcp-check connect\n tcp-check send-binary {}\n tcp-check expect \
+             binary {}\n",
+            health_check(),
+            PRIMARY.replace(' ', "")
+        );
+        Self::start(&check, &servers)
+    }
+
+    /// Like [`DatabaseBalancer::before`], with a health check that asks Patroni, which knows when a
+    /// leader that resumes has been replaced.
+    pub fn before_members(cluster: &Patroni) -> Option<Self> {
+        let members = cluster.addresses().into_iter().zip(cluster.api_ports());
+        let servers: Vec<String> =
+            members.map(|(address, api)| format!("{address} check port {api}")).collect();
+        Self::start(" option httpchk GET /primary\n", &servers)
+    }
+
+    /// `check` are the lines of the health check, and `servers` the address and options of each.
+    fn start(check: &str, servers: &[String]) -> Option<Self> {
         let binary = ["/usr/sbin/haproxy", "/usr/bin/haproxy"]
             .into_iter()
             .find(|path| Path::new(path).exists());
@@ -32,16 +54,14 @@ impl DatabaseBalancer {
             return None;
         };
         let (folder, port) = (TempDir::with_prefix("user-hap-").unwrap(), free_port());
-        let [first, second] = servers.map(Postgres::address);
-        let config = format!(
+        let mut config = format!(
             "defaults\n mode tcp\n timeout connect 1s\n timeout client 1h\n timeout server 1h\n \
-             timeout check 500ms\nlisten database\n bind 127.0.0.1:{port}\n option tcp-check\n \
-             tcp-check connect\n tcp-check send-binary {}\n tcp-check expect binary {}\n \
-             default-server inter 200ms fall 1 rise 1 on-marked-down shutdown-sessions\n \
-             server first {first} check\n server second {second} check\n",
-            health_check(),
-            PRIMARY.replace(' ', "")
+             timeout check 500ms\nlisten database\n bind 127.0.0.1:{port}\n{check} \
+             default-server inter 200ms fall 1 rise 1 on-marked-down shutdown-sessions\n"
         );
+        for (number, server) in servers.iter().enumerate() {
+            config += &format!(" server server{number} {server}\n");
+        }
         let file = folder.path().join("haproxy.cfg");
         std::fs::write(&file, config).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -50,7 +70,7 @@ impl DatabaseBalancer {
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let balancer = Self { child, port, _folder: folder };
         let (began, mut successes) = (Instant::now(), 0);
-        // Until its first check, HAProxy leads to both servers in turn.
+        // Until its first check, HAProxy leads to all servers in turn.
         while successes < 4 {
             assert!(began.elapsed() < Duration::from_secs(20), "HAProxy does not start");
             successes = if balancer.leads_to_primary() { successes + 1 } else { 0 };

@@ -8,6 +8,7 @@ mod counting_proxy;
 mod database_balancer;
 mod emails;
 mod latency;
+mod patroni;
 mod pg_proxy;
 mod postgres;
 mod process;
@@ -28,6 +29,7 @@ pub use counting_proxy::{CountingProxy, RoundTrip};
 pub use database_balancer::DatabaseBalancer;
 pub use emails::{EmailFolder, ReceivedEmail};
 pub use latency::{latency_header, latency_row};
+pub use patroni::Patroni;
 pub use pg_proxy::PgProxy;
 pub use postgres::{
     POSTGRES_OPTIONS, Pgbouncer, Postgres, free_port, left_out, postgres, postgres_is_installed,

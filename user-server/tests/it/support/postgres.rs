@@ -70,7 +70,7 @@ pub fn left_out(what: &str) {
 
 /// Returns the folder of the server's executables: `TEST_POSTGRES_BIN`, or the newest version that
 /// is installed. Debian does not add them to `PATH`.
-fn binaries() -> Option<PathBuf> {
+pub(super) fn binaries() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os("TEST_POSTGRES_BIN") {
         return Some(named.into());
     }
@@ -151,15 +151,7 @@ impl Postgres {
     /// Sends a signal to every process of the server.
     pub fn signal(&self, name: &str) {
         let pid = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
-        let pid = pid.lines().next().unwrap();
-        // The parent first, so that it does not start another child.
-        for select in ["-p", "--ppid"] {
-            let pids =
-                Command::new("ps").args(["-o", "pid=", select, pid]).output().unwrap().stdout;
-            for pid in String::from_utf8(pids).unwrap().split_whitespace() {
-                let _ = Command::new("kill").args(["-s", name, pid]).status();
-            }
-        }
+        signal_processes(pid.lines().next().unwrap(), name);
     }
 
     fn start(
@@ -251,8 +243,23 @@ impl Postgres {
     }
 }
 
+/// Sends a signal to a process and its children: to the parent first, so that it does not start
+/// another child. A killed parent has no children any more, so they are looked up before as well.
+pub(super) fn signal_processes(parent: &str, name: &str) {
+    let children = || {
+        let listed = Command::new("ps").args(["-o", "pid=", "--ppid", parent]).output().unwrap();
+        String::from_utf8(listed.stdout).unwrap()
+    };
+    let send = |pids: &str| {
+        let _ = Command::new("kill").args(["-s", name]).args(pids.split_whitespace()).output();
+    };
+    let before = children();
+    send(parent);
+    send(&(before + &children()));
+}
+
 /// Returns a shell under a user that may run PostgreSQL: not root.
-fn shell(folder: &Path) -> Command {
+pub(super) fn shell(folder: &Path) -> Command {
     if !is_root() {
         return Command::new("bash");
     }
