@@ -1,4 +1,4 @@
-//! Two nodes under load whose database fails over, and what their clients see.
+//! Two nodes under load while their database fails over, and what their clients see.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
-//! A database with synchronous replication whose standbys are all lost: it reads, but confirms no
-//! commit, and keeps the connection of each one open, whatever its client does.
+//! A database with synchronous replication that has lost all its standbys: it reads, but confirms
+//! no commit, and keeps the connection of each one open, whatever its client does.
 
 use std::time::{Duration, Instant};
 
