@@ -57,7 +57,9 @@ fn silent_connections_make_room_for_others() {
     let mut used = Http::connect(program.address);
     assert_eq!(used.request("GET /auth/check", &[]).status, 401);
     let silent: Vec<Http> = (0..20).map(|_| Http::connect(program.address)).collect();
-    for _ in 0..10 {
+    // Fewer than the silent connections that are left: a server that has not noticed yet that the
+    // connection of a check was closed would give up the next oldest one.
+    for _ in 0..2 {
         assert_eq!(program.check(&[]).status, 401);
     }
     assert_eq!(used.request("GET /auth/check", &[]).status, 401, "it had a request");
