@@ -235,7 +235,8 @@ test("a call waits for a server until its deadline, or fails at once", async () 
   assert.ok(performance.now() - start < 5_000);
   await assert.rejects(waiting.ping({ deadlineMs: 300 }), fails("connect", "not_done"));
   const took = performance.now() - start;
-  assert.ok(took >= 300 && took < 5_000, `${took}`);
+  // A timer of Node counts whole milliseconds, so it can end up to one early.
+  assert.ok(took > 298 && took < 5_000, `${took}`);
 });
 
 test("common tags: the deadline that remains, the client address, and the trace", async () => {
