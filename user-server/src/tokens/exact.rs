@@ -129,16 +129,17 @@ impl ExactForm {
         if let Some(verified) = text.and_then(|text| recent::get(self.id, text)) {
             return Reading::Valid(verified);
         }
-        let reading = self.verify(token);
+        let reading = self.verify(token, text);
         if let (Some(text), Reading::Valid(verified)) = (text, reading) {
             recent::insert(self.id, text, verified);
         }
         reading
     }
 
-    /// Verifies the signature of a token that this thread does not remember.
-    fn verify(&self, token: &[u8]) -> Reading {
-        match (&self.signature, self.parts(token)) {
+    /// Verifies the signature of a token that this thread does not remember. `text` is the token
+    /// after the prefix, if it begins with it.
+    fn verify(&self, token: &[u8], text: Option<&[u8]>) -> Reading {
+        match (&self.signature, text.and_then(|text| self.parts(text))) {
             (Signature::Hmac(mac), Some((claims, signature))) => {
                 let Some(tag) = decoded::<TAG, TAG_TEXT>(signature) else {
                     return Reading::OtherForm;
@@ -153,8 +154,7 @@ impl ExactForm {
             // The reference verifier costs little more.
             (Signature::Hmac(_), None) => Reading::OtherForm,
             (Signature::Public(key, seen), parts) => {
-                let rest = token.strip_prefix(&*self.prefix);
-                let digest = parts.and(rest).map(|rest| seen.digest(rest));
+                let digest = parts.and(text).map(|text| seen.digest(text));
                 if let Some(verified) = digest.as_ref().and_then(|digest| seen.get(digest)) {
                     return Reading::Valid(verified);
                 }
@@ -171,11 +171,10 @@ impl ExactForm {
         }
     }
 
-    /// Returns the variable part of the claims and the signature, both encoded, if the token has
-    /// this layout up to there.
-    fn parts<'a>(&self, token: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
-        let rest = token.strip_prefix(&*self.prefix)?;
-        let (claims, signature) = rest.split_at_checked(self.variable)?;
+    /// Returns the variable part of the claims and the signature, both encoded, of a token after
+    /// the prefix, if it has this layout up to there.
+    fn parts<'a>(&self, text: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+        let (claims, signature) = text.split_at_checked(self.variable)?;
         Some((claims, signature.strip_prefix(b".")?))
     }
 
