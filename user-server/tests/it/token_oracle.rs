@@ -32,20 +32,25 @@ pub struct TokenOracle {
     claims: Vec<u8>,
 }
 
+/// Returns the policy of a server that signs with this algorithm and accepts all.
+pub fn policy(signing: TokenAlgorithm) -> TokenPolicy {
+    TokenPolicy {
+        issuer: "user-service".to_owned(),
+        audience: "user-service".to_owned(),
+        access_life: Duration::from_secs(900),
+        session_idle: Duration::from_secs(900),
+        session_life: Duration::from_secs(900),
+        signing,
+        accepted: TokenAlgorithm::ALL.to_vec(),
+    }
+}
+
 impl TokenOracle {
     /// Creates the verifiers of a server that signs with this algorithm and accepts all.
     pub fn new(algorithm: TokenAlgorithm) -> Self {
         let other = Key::new(&[9; 32]).unwrap();
         let keys = Arc::new(KeyRing::new(Key::new(SECRET).unwrap(), vec![other]));
-        let policy = TokenPolicy {
-            issuer: "user-service".to_owned(),
-            audience: "user-service".to_owned(),
-            access_life: Duration::from_secs(900),
-            session_idle: Duration::from_secs(900),
-            session_life: Duration::from_secs(900),
-            signing: algorithm,
-            accepted: TokenAlgorithm::ALL.to_vec(),
-        };
+        let policy = policy(algorithm);
         let verifiers = Verifiers::new(&keys, &policy).unwrap();
         let end = NOW.plus(policy.access_life);
         let token = verifiers

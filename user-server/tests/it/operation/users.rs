@@ -14,17 +14,21 @@ fn user(folder: &Path, arguments: &[&str]) -> RunOutput {
     run_in(folder, &[&["user"], arguments].concat(), &[])
 }
 
-#[tokio::test]
-async fn an_operator_sees_why_a_code_has_not_arrived() {
-    let sink = Sink::start(vec![("RCPT", Action::Reply("550 5.1.1 unknown"))]).await;
+/// Starts a server that sends its emails to this mail server.
+fn start_with(sink: &Sink) -> Process {
     let port = sink.port.to_string();
-    let settings = [
+    Process::start(&[
         ("SMTP_HOST", "127.0.0.1"),
         ("SMTP_PORT", port.as_str()),
         ("SMTP_TLS", "none"),
         ("MAIL_FROM", SENDER),
-    ];
-    let process = Process::start(&settings);
+    ])
+}
+
+#[tokio::test]
+async fn an_operator_sees_why_a_code_has_not_arrived() {
+    let sink = Sink::start(vec![("RCPT", Action::Reply("550 5.1.1 unknown"))]).await;
+    let process = start_with(&sink);
     let (client, folder) = (process.client(), process.location());
     let gone = Register {
         username: "gone".into(),
@@ -71,14 +75,7 @@ async fn an_operator_sees_why_a_code_has_not_arrived() {
 #[tokio::test]
 async fn an_operator_sees_when_a_deferred_email_is_sent_again() {
     let sink = Sink::start(vec![("RCPT", Action::Reply("450 4.2.0 greylisted"))]).await;
-    let port = sink.port.to_string();
-    let settings = [
-        ("SMTP_HOST", "127.0.0.1"),
-        ("SMTP_PORT", port.as_str()),
-        ("SMTP_TLS", "none"),
-        ("MAIL_FROM", SENDER),
-    ];
-    let process = Process::start(&settings);
+    let process = start_with(&sink);
     let folder = process.location();
     let later = Register {
         username: "later".into(),

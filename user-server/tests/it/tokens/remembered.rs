@@ -8,11 +8,12 @@ use user_proto::client::Client;
 use user_proto::{ErrorCode, Logout, VerifyToken};
 use user_server::domain::{Clock, ShiftedClock, SystemClock};
 use user_server::keys::{Key, KeyRing, TokenAlgorithm};
-use user_server::tokens::{TokenPolicy, Verifiers};
+use user_server::tokens::Verifiers;
 use uuid::Uuid;
 
 use super::cases::SECRET;
 use crate::support::{PASSWORD, TestServer, code_of, config, login, start};
+use crate::token_oracle::policy;
 
 /// Checks a token more often than a thread needs to remember it.
 async fn remember(client: &Client, token: &user_proto::Secret<'_>) {
@@ -54,15 +55,7 @@ async fn an_ended_session_and_an_expired_token_are_refused() {
 fn a_token_of_a_retired_key_is_refused() {
     for signing in TokenAlgorithm::ALL {
         let keys = || Arc::new(KeyRing::new(Key::new(SECRET.as_bytes()).unwrap(), Vec::new()));
-        let policy = TokenPolicy {
-            issuer: "user-service".to_owned(),
-            audience: "user-service".to_owned(),
-            access_life: Duration::from_secs(900),
-            session_idle: Duration::from_secs(900),
-            session_life: Duration::from_secs(900),
-            signing,
-            accepted: TokenAlgorithm::ALL.to_vec(),
-        };
+        let policy = policy(signing);
         let (retired, active) = (keys(), keys());
         let of = |keys| Verifiers::new(keys, &policy).unwrap();
         let (verifiers, others) = (of(&retired), of(&active));
