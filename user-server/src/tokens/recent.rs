@@ -13,8 +13,8 @@ use super::Verified;
 pub(super) const MAX_TEXT: usize = 320;
 /// Number of tokens with the same index that are remembered.
 const WAYS: usize = 4;
-/// Number of sets of [`WAYS`] tokens in all threads of a process, with one thread per core: 65,536
-/// tokens, which take 25 MB.
+/// Number of sets of [`WAYS`] tokens in all threads of a process, with one thread for each of up to
+/// 64 cores: 65,536 tokens, which take 25 MB.
 const SETS: usize = 16_384;
 const MIN_SETS: usize = 256;
 const MAX_SETS: usize = 8_192;
