@@ -18,6 +18,7 @@ initdb | postgresql | everything on PostgreSQL
 pgbouncer | pgbouncer | PostgreSQL behind a pooler
 redis-server | redis-server | everything on Redis
 redis-cli | redis-tools | everything on Redis
+memcached | memcached | a comparison with memcached
 haproxy | haproxy | several nodes behind a load balancer, and examples/haproxy
 nginx | nginx | examples/nginx
 chromium | chromium | the demo page, and browsers behind the examples

@@ -13,6 +13,7 @@ pub(crate) enum Op {
     Ping,
     Connect,
     RedisGet,
+    MemcachedGet,
 }
 
 impl Op {
@@ -30,6 +31,7 @@ impl Op {
             Self::Ping => "ping",
             Self::Connect => "connect",
             Self::RedisGet => "redis get",
+            Self::MemcachedGet => "memcached get",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The report of a load test: as text, as JSON, and as percentiles for HdrHistogram's tools.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,9 +31,10 @@ pub(crate) struct Report {
     /// True if Ctrl-C ended the test early; the results are then partial.
     pub(crate) interrupted: bool,
     pub(crate) server: Target,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) redis: Option<Target>,
-    /// Replies per second of the server divided by those of Redis; `None` without Redis.
+    /// The server that it is compared with, if any, by its name.
+    #[serde(flatten)]
+    pub(crate) peer: BTreeMap<&'static str, Target>,
+    /// Replies per second of the server divided by those of its peer; `None` without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ratio: Option<Ratio>,
 }
@@ -50,7 +52,7 @@ impl Report {
     fn targets(&self) -> impl Iterator<Item = (&'static str, &Target)> {
         [("server", &self.server)]
             .into_iter()
-            .chain(self.redis.as_ref().map(|redis| ("redis", redis)))
+            .chain(self.peer.iter().map(|(name, peer)| (*name, peer)))
     }
 
     fn text(&self) -> String {
@@ -114,10 +116,9 @@ impl Report {
                 );
             }
             if let Some(client) = runs.last().and_then(|run| run.client) {
-                let name = if self.redis.is_some() {
-                    format!("client of {target_name}")
-                } else {
-                    "client".to_owned()
+                let name = match self.peer.is_empty() {
+                    true => "client".to_owned(),
+                    false => format!("client of {target_name}"),
                 };
                 note(
                     &name,
@@ -144,9 +145,9 @@ impl Report {
             let text = "threads had to wait for a core: other processes influence the results";
             note("CPU CONTENTION", text.to_owned());
         }
-        if let Some(ratio) = self.ratio {
+        if let (Some(ratio), Some(peer)) = (self.ratio, self.peer.keys().next()) {
             note(
-                "server / redis",
+                &format!("server / {peer}"),
                 format!("{:.2} ({:.2} to {:.2})", ratio.median, ratio.min, ratio.max),
             );
         }

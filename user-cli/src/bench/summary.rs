@@ -178,7 +178,7 @@ impl Results {
     }
 
     /// Returns the results with the medians over all runs. `addr` is the address of the server
-    /// under test or of Redis.
+    /// under test or of the one that it is compared with.
     pub(crate) fn into_target(self, addr: &str) -> Target {
         let Self { runs, latencies } = self;
         let mut ops: BTreeMap<_, Vec<&OpSummary>> = BTreeMap::new();

@@ -173,7 +173,7 @@ impl Protocol for UserService {
                     out,
                 );
             }
-            Op::Ping | Op::Connect | Op::RedisGet => {
+            Op::Ping | Op::Connect | Op::RedisGet | Op::MemcachedGet => {
                 Self::write(id, &Ping {}, &Common::default(), out)
             }
         }
@@ -228,7 +228,7 @@ fn request_type(op: Op) -> u8 {
         Op::Refresh => RefreshToken::TYPE,
         Op::Login => Login::TYPE,
         Op::Register => Register::TYPE,
-        Op::Ping | Op::Connect | Op::RedisGet => Ping::TYPE,
+        Op::Ping | Op::Connect | Op::RedisGet | Op::MemcachedGet => Ping::TYPE,
     }
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,9 +11,9 @@ use crate::bench::cpu::CpuTime;
 use crate::bench::engine::{End, PersistentConnections, Plan, RunResult};
 use crate::bench::interrupt::Interrupt;
 use crate::bench::mix::{Mix, Op};
+use crate::bench::peer::{Keys, PeerUrl};
 use crate::bench::prepare::{Source, prepare};
 use crate::bench::progress::run_with_progress;
-use crate::bench::redis::{Keys, RedisUrl};
 use crate::bench::report::{self, Report};
 use crate::bench::summary::{Ratio, Results};
 use crate::bench::user_service::code_name;
@@ -94,14 +95,14 @@ pub(crate) struct Bench {
     #[arg(long, alias = "rounds", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
-    /// Redis server for comparison: runs of GET, with values of the size of a TokenVerified frame,
-    /// alternate with the runs against the server. Always without TLS
+    /// Redis or memcached server for comparison: runs of GET, with values of the size of a
+    /// TokenVerified frame, alternate with the runs against the server. Always without TLS
     #[arg(long, value_name = "redis://HOST:PORT")]
-    against: Option<RedisUrl>,
+    against: Option<PeerUrl>,
     /// Number of accounts to register
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     users: u32,
-    /// Number of distinct access tokens, and of keys in Redis
+    /// Number of distinct access tokens, and of keys for --against
     #[arg(long, default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     tokens: u32,
@@ -209,14 +210,14 @@ impl Run for Bench {
                 output::error_line(NOTHING_MEASURED);
             }
         })?;
-        let redis = match &self.against {
+        let peer = match &self.against {
             Some(url) => Some((url, Keys::write(url, &prefix, source.tokens)?)),
             None => None,
         };
         let plan = Plan { interrupt: Interrupt::on_ctrl_c(), ..plan };
-        let redis_plan = Plan { observed_pid: self.against_pid, ..plan.clone() };
+        let peer_plan = Plan { observed_pid: self.against_pid, ..plan.clone() };
         let (addr, tls) = (context.endpoint.addr.as_str(), context.tls());
-        let (mut server_results, mut redis_results) = (Results::default(), Results::default());
+        let (mut server_results, mut peer_results) = (Results::default(), Results::default());
         for number in 1..=self.runs {
             let label = |target: &str| format!("{target} {number}/{}", self.runs);
             let name = label(self.scenario.name());
@@ -231,17 +232,17 @@ impl Run for Bench {
             if !add(&mut server_results, result, &plan, hint)? {
                 break;
             }
-            if let Some((url, keys)) = &redis {
-                let protocol = |number| keys.protocol(number, redis_plan.connections);
+            if let Some((url, keys)) = &peer {
+                let protocol = |number| keys.protocol(number, peer_plan.connections);
                 let load = PersistentConnections {
-                    plan: &redis_plan,
+                    plan: &peer_plan,
                     addr: &url.addr,
                     tls: None,
                     protocol,
                 };
-                let result = run_with_progress(&label("redis"), &redis_plan, &load);
-                let hint = || format!("Check the Redis server at {}.", url.addr);
-                if !add(&mut redis_results, result, &redis_plan, hint)? {
+                let result = run_with_progress(&label(url.kind.name()), &peer_plan, &load);
+                let hint = || format!("Check the {} server at {}.", url.kind.name(), url.addr);
+                if !add(&mut peer_results, result, &peer_plan, hint)? {
                     break;
                 }
             }
@@ -252,7 +253,9 @@ impl Run for Bench {
             return Err(Failure::Interrupted);
         }
         let server = server_results.into_target(addr);
-        let redis = redis.as_ref().map(|(url, _)| redis_results.into_target(&url.addr));
+        // The keys are deleted here.
+        let peer = peer.map(|(url, _)| (url.kind.name(), peer_results.into_target(&url.addr)));
+        let peer = BTreeMap::from_iter(peer);
         let no_replies = server.median.values().all(|op| op.replies == 0);
         let report = Report {
             scenario: self.scenario.name(),
@@ -263,15 +266,14 @@ impl Run for Bench {
             rate: plan.rate,
             mix: (self.scenario == Scenario::Mixed).then(|| mix.to_string()),
             interrupted,
-            ratio: redis.as_ref().and_then(|redis| Ratio::of_rates(&server, redis)),
+            ratio: peer.values().next().and_then(|peer| Ratio::of_rates(&server, peer)),
             server,
-            redis,
+            peer,
         };
         report.print(context.global.json)?;
         if let Some(file) = &self.hgrm {
-            [Some(&report.server), report.redis.as_ref()]
-                .into_iter()
-                .flatten()
+            std::iter::once(&report.server)
+                .chain(report.peer.values())
                 .try_for_each(|target| report::write_percentiles(target, file))?;
         }
         match (interrupted, no_replies) {

@@ -1,4 +1,4 @@
-//! The load generator against a real server and a real Redis: every request succeeds, is counted
+//! The load generator against a real server, Redis and memcached: every request succeeds, is counted
 //! and is timed. The tests do not check how fast the replies are.
 
 use std::io::Write;
@@ -200,48 +200,50 @@ fn a_test_in_which_everything_is_refused_fails() {
     assert_eq!(server.take_requests().len(), 1);
 }
 
-/// A Redis server for one test, and its port; stopped on drop.
-struct Redis(Child, u16);
+/// A server to compare with for one test, and its port; stopped on drop.
+struct Peer(Child, u16);
 
-impl Redis {
-    fn start() -> Option<Self> {
+impl Peer {
+    /// Starts a program that is given the port as its last argument. Returns `None` if it is
+    /// missing.
+    fn start(program: &str, arguments: &[&str]) -> Option<Self> {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new("redis-server");
-        command.args([
-            "--port",
-            &port.to_string(),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-        ]);
+        let mut command = Command::new(program);
+        command.args(arguments).arg(port.to_string());
         let Ok(child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
-            std::io::stderr()
-                .write_all(b"left out: a comparison with Redis (redis-server is missing)\n")
-                .unwrap();
+            let text = format!("left out: a comparison with {program} ({program} is missing)\n");
+            std::io::stderr().write_all(text.as_bytes()).unwrap();
             return None;
         };
-        let (redis, start) = (Self(child, port), Instant::now());
+        let (peer, start) = (Self(child, port), Instant::now());
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(30), "Redis does not start");
+            assert!(start.elapsed() < Duration::from_secs(30), "{program} does not start");
             std::thread::sleep(Duration::from_millis(10));
         }
-        Some(redis)
+        Some(peer)
+    }
+
+    fn redis() -> Option<Self> {
+        let arguments = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"];
+        Self::start("redis-server", &arguments)
+    }
+
+    /// A memcached without UDP, which runs as an ordinary user even if the test does not.
+    fn memcached() -> Option<Self> {
+        Self::start("memcached", &["-l", "127.0.0.1", "-U", "0", "-u", "nobody", "-p"])
     }
 }
 
-impl Drop for Redis {
+impl Drop for Peer {
     fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
 #[test]
 fn runs_against_redis_alternate_with_runs_against_the_server() {
-    let Some(redis) = Redis::start() else { return };
+    let Some(redis) = Peer::redis() else { return };
     let live = LiveServer::start();
     let cli = Cli::new(live.address.as_str());
     let url = format!("redis://127.0.0.1:{}", redis.1);
@@ -278,4 +280,32 @@ fn runs_against_redis_alternate_with_runs_against_the_server() {
     if cfg!(target_os = "linux") {
         assert!(report["redis"]["median_cpu_ms_per_reply"].as_f64().unwrap() > 0.0, "{report}");
     }
+}
+
+#[test]
+fn runs_against_memcached_find_every_key() {
+    let Some(memcached) = Peer::memcached() else { return };
+    let live = LiveServer::start();
+    let url = format!("memcached://127.0.0.1:{}", memcached.1);
+    let mut arguments = vec!["ping", "--against", &url, "--duration", "200ms"];
+    arguments.extend(["--tokens", "700", "--connections", "4", "--depth", "3"]);
+    let cli = Cli::new(live.address.as_str());
+    let text = cli.run(&[&["bench"], &arguments[..]].concat()).succeeded().stdout;
+    assert!(text.contains("server / memcached"), "{text}");
+    let report = report(&cli, &arguments);
+    let kind = &report["memcached"]["median"]["memcached get"];
+    assert!(
+        kind["replies"].as_u64().unwrap() > 0 && kind["refused"] == serde_json::json!({}),
+        "{report}"
+    );
+    // The keys are deleted at the end.
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", memcached.1)).unwrap();
+    stream.write_all(b"stats\r\n").unwrap();
+    let mut statistics = String::new();
+    while !statistics.contains("END\r\n") {
+        let mut buffer = [0; 4096];
+        let read = std::io::Read::read(&mut stream, &mut buffer).unwrap();
+        statistics += std::str::from_utf8(&buffer[..read]).unwrap();
+    }
+    assert!(statistics.contains("STAT curr_items 0\r\n"), "{statistics}");
 }
