@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -60,6 +61,8 @@ impl Shell {
         }
         let mut process = Command::new("bash")
             .current_dir(folder.path())
+            // A group of its own, so that it can end whatever its commands have started.
+            .process_group(0)
             .env("PATH", path)
             .env("HOME", folder.path())
             .env_remove("XDG_STATE_HOME")
@@ -131,7 +134,7 @@ impl Shell {
     pub(super) fn run_in_background(&mut self, command: &str, lines: usize) -> Vec<String> {
         self.background += 1;
         let file = self.folder.path().join(format!("background.{}.log", self.background));
-        self.run(&format!("{command} > {} 2>&1 < /dev/null &\njobs=\"$jobs $!\"", file.display()));
+        self.run(&format!("{command} > {} 2>&1 < /dev/null &", file.display()));
         let start = Instant::now();
         loop {
             let text = std::fs::read_to_string(&file).unwrap_or_default();
@@ -191,7 +194,7 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        let _ = writeln!(self.input, "examples/nginx/stop; kill $jobs; exit");
+        let _ = writeln!(self.input, "examples/nginx/stop; trap '' TERM; kill 0; wait; exit");
         let _ = self.process.wait();
     }
 }
