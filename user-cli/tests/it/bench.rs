@@ -1,5 +1,5 @@
-//! The load generator against a real server, Redis and memcached: every request succeeds, is counted
-//! and is timed. The tests do not check how fast the replies are.
+//! The load generator against a real server, Redis and memcached: every request succeeds, is
+//! counted and is timed. The tests do not check how fast the replies are.
 
 use std::io::Write;
 use std::net::TcpListener;
