@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::chain::{self, ChainEnds};
 use crate::domain::{
-    AuditEvent, AuditKind, AuditRecord, AuditTrail, ChainUpdate, ChangeContext, Clock, Fault,
-    SealResult,
+    AuditEvent, AuditKind, AuditRecord, AuditTrail, ChainUpdate, ChangeContext, Clock,
+    DELETION_PAUSE, Fault, SealResult,
 };
 use crate::keys::KeyRing;
 use crate::metrics::AuditMetrics;
@@ -42,14 +42,23 @@ impl Sealer {
     pub async fn run(self) {
         let worker = Uuid::new_v4();
         let (mut failing, mut pruned) = (false, None::<Instant>);
+        let mut rows = 0;
         let mut tick = tokio::time::interval(PERIOD);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
             let mut step = self.seal(worker).await;
             if step.is_ok() && pruned.is_none_or(|at| at.elapsed() >= PRUNE_PERIOD) {
-                step = self.prune().await;
-                pruned = Some(Instant::now());
+                let is_done;
+                (is_done, step) = match self.prune(&mut rows).await {
+                    Ok(is_done) => (is_done, Ok(())),
+                    Err(fault) => (true, Err(fault)),
+                };
+                pruned = is_done.then(Instant::now);
+                if is_done && rows > 0 {
+                    tracing::info!(rows, "pruned audit rows that are past their retention");
+                    rows = 0;
+                }
             }
             match &step {
                 Ok(()) if failing => tracing::info!("the audit log is being sealed again"),
@@ -119,20 +128,21 @@ impl Sealer {
         within(self.log.record(&AuditRecord { context, event })).await
     }
 
-    async fn prune(&self) -> Result<(), Fault> {
+    /// Prunes old entries, with pauses, and adds their number to `rows`. Returns false if entries
+    /// may be left after a period, so that new ones do not wait to be sealed until all are gone.
+    async fn prune(&self, rows: &mut u64) -> Result<bool, Fault> {
         let before = self.clock.now().minus(self.retention);
-        let mut rows = 0;
-        loop {
+        let start = Instant::now();
+        while start.elapsed() < PERIOD {
+            let began = Instant::now();
             let pruned = within(self.log.prune(before, BATCH, self.update(false))).await?;
-            rows += pruned;
+            *rows += pruned;
             if pruned < u64::from(BATCH) {
-                break;
+                return Ok(true);
             }
+            tokio::time::sleep(began.elapsed() * DELETION_PAUSE).await;
         }
-        if rows > 0 {
-            tracing::info!(rows, "pruned audit rows that are past their retention");
-        }
-        Ok(())
+        Ok(false)
     }
 
     /// Returns the function that updates the hash chain. It refuses if the MAC of the chain's end

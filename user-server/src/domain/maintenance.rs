@@ -52,13 +52,17 @@ pub struct InspectionBounds {
     pub is_hash: fn(&str) -> bool,
 }
 
+/// Pause after a batch of a long deletion, as a multiple of its duration. A deletion thus uses the
+/// database for at most a quarter of the time, so that requests hardly wait for it.
+pub const DELETION_PAUSE: u32 = 3;
+
 port! {
     ($)
     /// Maintenance of the store: retention, and checks of its condition.
     Housekeeping, housekeeping_port {
-        /// Deletes rows that are past their retention, in short transactions. Returns the number of
-        /// deleted rows. If some kind of row cannot be deleted, the others still are, and the first
-        /// fault is returned.
+        /// Deletes rows that are past their retention, in short transactions with pauses
+        /// ([`DELETION_PAUSE`]). Returns the number of deleted rows. If some kind of row cannot be
+        /// deleted, the others still are, and the first fault is returned.
         fn sweep(retention: &Retention, now: Timestamp) -> u64;
         /// Returns the distinct hash classes (algorithm and cost) of the stored passwords. Its
         /// duration does not depend on the number of users.

@@ -13,8 +13,8 @@ use crate::tokens::Revocations;
 
 /// Interval between two erasures of rows that are past their retention.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
-/// Maximum duration of one erasure of rows that are past their retention.
-const SWEEP_TIMEOUT: Duration = Duration::from_secs(120);
+/// Maximum duration of one erasure, after which the next one begins.
+const SWEEP_TIMEOUT: Duration = SWEEP_INTERVAL;
 /// Interval at which the classes of stored password hashes are read.
 const CLASSES_INTERVAL: Duration = Duration::from_secs(60);
 /// Interval at which the database's clock is read. If a clock is set, nodes show different times
@@ -92,9 +92,8 @@ pub(super) async fn sweep(
         let last_revocation = revocations.last_expired(Instant::now());
         let retention = Retention { last_revocation, ..retention };
         let swept = tokio::time::timeout(SWEEP_TIMEOUT, store.sweep(&retention, clock.now())).await;
-        match swept
-            .unwrap_or_else(|_| Err(Fault::Unavailable("the database does not answer".to_owned())))
-        {
+        let too_long = || Fault::Unavailable("took too long; the rest is erased next".to_owned());
+        match swept.unwrap_or_else(|_| Err(too_long())) {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "erased rows past their retention"),
             Err(fault) => tracing::warn!(%fault, "cannot erase rows past their retention"),

@@ -1,9 +1,13 @@
 //! Housekeeping: deletes rows past their retention, and reports the condition of the store.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 
 use super::{SqlStore, rows};
-use crate::domain::{ConnectionPools, Fault, Housekeeping, PoolUse, Retention, Timestamp};
+use crate::domain::{
+    ConnectionPools, DELETION_PAUSE, Fault, Housekeeping, PoolUse, Retention, Timestamp,
+};
 
 /// Maximum number of hash classes to return.
 const MAX_CLASSES: usize = 64;
@@ -112,7 +116,7 @@ impl Housekeeping for SqlStore {
         // One batch of each step in turn, so that neither a long nor a failing step holds up the
         // others.
         while !steps.is_empty() {
-            let mut remaining = Vec::new();
+            let (began, mut remaining) = (Instant::now(), Vec::new());
             for step in steps {
                 match self.delete_batch(step).await {
                     Ok(rows) => {
@@ -127,6 +131,9 @@ impl Housekeeping for SqlStore {
                 }
             }
             steps = remaining;
+            if !steps.is_empty() {
+                tokio::time::sleep(began.elapsed() * DELETION_PAUSE).await;
+            }
         }
         first_fault.map_or(Ok(deleted), Err)
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use user_server::audit::{ChainVerdict, Sealer, verify};
-use user_server::domain::{AuditFilter, AuditKind, ChangeContext, Clock, Origin, Timestamp};
+use user_server::domain::{
+    AuditEvent, AuditFilter, AuditKind, AuditRecord, ChangeContext, Clock, Origin, Timestamp,
+};
 use user_server::keys::{Key, KeyRing};
 use uuid::Uuid;
 
@@ -128,6 +130,24 @@ pub async fn old_rows_are_pruned_and_the_rest_stays_valid(db: &Db) {
         ChainVerdict::Intact,
         "the anchor is the old end"
     );
+}
+
+/// A sealer prunes a batch at a time, with pauses, and seals new rows meanwhile.
+pub async fn more_old_rows_than_a_batch_are_pruned(db: &Db) {
+    for number in 0..1_200 {
+        let event = AuditEvent::new(AuditKind::Exported).detail(format!("row {number}"));
+        db.record(&AuditRecord { context: ChangeContext::from(at(10)), event }).await.unwrap();
+    }
+    seal(db, 1, at(10)).await;
+    let event = AuditEvent::new(AuditKind::Exported).detail("the newest".to_owned());
+    db.record(&AuditRecord { context: ChangeContext::from(at(11 * DAY)), event }).await.unwrap();
+    let began = std::time::Instant::now();
+    // Each call seals, and prunes what it can until the sealer is stopped.
+    while seal(db, 1, at(11 * DAY)).await > 0 && db.entries(&all()).await.unwrap().len() > 1 {
+        assert!(began.elapsed() < Duration::from_secs(60), "old rows are left");
+    }
+    let report = verify(&**db, &keys(), None).await.unwrap();
+    assert_eq!((report.verdict, report.first), (ChainVerdict::Intact, 1_201));
 }
 
 pub async fn rows_are_found_by_user_kind_and_time(db: &Db) {

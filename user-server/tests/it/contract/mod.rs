@@ -123,6 +123,7 @@ macro_rules! suite {
             audit::sixteen_workers_seal_each_row_once,
             audit::a_deletion_erases_addresses_and_the_chain_stays_valid,
             audit::old_rows_are_pruned_and_the_rest_stays_valid,
+            audit::more_old_rows_than_a_batch_are_pruned,
             audit::rows_are_found_by_user_kind_and_time,
             idempotency::a_key_is_claimed_by_one_and_used_once,
             idempotency::an_expired_claim_changes_nothing,
