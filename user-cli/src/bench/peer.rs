@@ -1,7 +1,7 @@
 //! Load for a Redis or memcached server: GET, as a baseline of the cost of one request to a server.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ const VALUE_SIZE: usize = 57;
 const BATCH: usize = 500;
 /// Timeout of a read while keys are written or deleted.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum length of the first line of a reply.
+const MAX_LINE: usize = 4096;
 /// Error code under which a GET of a missing key is counted.
 const MISSING_KEY: u16 = 0;
 
@@ -180,8 +182,8 @@ impl Keys {
             (&stream).write_all(&commands)?;
             for _ in names {
                 let mut line = String::new();
-                replies.read_line(&mut line)?;
-                if line.is_empty() || !self.url.kind.is_success(line.trim_end()) {
+                (&mut replies).take(MAX_LINE as u64).read_line(&mut line)?;
+                if !line.ends_with('\n') || !self.url.kind.is_success(line.trim_end()) {
                     return Err(std::io::Error::other(line.trim_end().to_owned()));
                 }
             }
@@ -225,7 +227,10 @@ impl Protocol for Gets {
     }
 
     fn parse_reply(&mut self, input: &[u8]) -> Result<Option<ParsedReply>, String> {
-        let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
+        let Some(end) = input.iter().take(MAX_LINE).position(|byte| *byte == b'\n') else {
+            let too_long = || format!("{} sent a line that is too long", self.kind.name());
+            return if input.len() < MAX_LINE { Ok(None) } else { Err(too_long()) };
+        };
         let line = input.get(..end).unwrap_or_default().trim_ascii_end();
         let reply = std::str::from_utf8(line).ok().and_then(|line| self.kind.parse_get(line));
         let (size, outcome) = match reply {
@@ -283,6 +288,8 @@ mod tests {
         assert_eq!(memcached.parse_reply(reply), Ok(Some(found)));
         let missing = ParsedReply { size: 5, slot: 1, outcome: Outcome::Refused(MISSING_KEY) };
         assert_eq!(memcached.parse_reply(b"END\r\n"), Ok(Some(missing)));
+        assert_eq!(memcached.parse_reply(&[b'x'; MAX_LINE - 1]), Ok(None));
+        assert!(memcached.parse_reply(&[b'x'; MAX_LINE]).is_err());
         assert!(memcached.parse_reply(b"SERVER_ERROR out of memory\r\n").is_err());
         assert!(!kind.is_success("SERVER_ERROR out of memory") && kind.is_success("STORED"));
     }

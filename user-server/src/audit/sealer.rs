@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::chain::{self, ChainEnds};
 use crate::domain::{
-    AuditEvent, AuditKind, AuditRecord, AuditTrail, ChainUpdate, ChangeContext, Clock,
-    DELETION_PAUSE, Fault, SealResult,
+    AuditEvent, AuditKind, AuditRecord, AuditTrail, ChainUpdate, ChangeContext, Clock, Fault,
+    SealResult, deletion_pause,
 };
 use crate::keys::KeyRing;
 use crate::metrics::AuditMetrics;
@@ -140,7 +140,7 @@ impl Sealer {
             if pruned < u64::from(BATCH) {
                 return Ok(true);
             }
-            tokio::time::sleep(began.elapsed() * DELETION_PAUSE).await;
+            tokio::time::sleep(deletion_pause(began.elapsed())).await;
         }
         Ok(false)
     }

@@ -52,16 +52,20 @@ pub struct InspectionBounds {
     pub is_hash: fn(&str) -> bool,
 }
 
-/// Pause after a batch of a long deletion, as a multiple of its duration. A deletion thus uses the
-/// database for at most a quarter of the time, so that requests hardly wait for it.
-pub const DELETION_PAUSE: u32 = 3;
+/// Returns the pause after a batch of a long deletion that took this time. A deletion thus uses the
+/// database for at most a quarter of the time, so that requests hardly wait for it. A slow database
+/// must not make the deletion slower than rows are added, so the pause is at most a second.
+#[must_use]
+pub fn deletion_pause(took: Duration) -> Duration {
+    (took * 3).min(Duration::from_secs(1))
+}
 
 port! {
     ($)
     /// Maintenance of the store: retention, and checks of its condition.
     Housekeeping, housekeeping_port {
         /// Deletes rows that are past their retention, in short transactions with pauses
-        /// ([`DELETION_PAUSE`]). Returns the number of deleted rows. If some kind of row cannot be
+        /// ([`deletion_pause`]). Returns the number of deleted rows. If some kind of row cannot be
         /// deleted, the others still are, and the first fault is returned.
         fn sweep(retention: &Retention, now: Timestamp) -> u64;
         /// Returns the distinct hash classes (algorithm and cost) of the stored passwords. Its

@@ -9,17 +9,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::Pools;
 use crate::domain::Fault;
 
-/// Query for the number of commits of this service that have waited for a synchronous standby for a
-/// second, on connections of any node.
+/// Query for the number of commits of this service that wait for a synchronous standby, on
+/// connections of any node. A connection is closed without an answer a second after its statement
+/// was sent, which takes a moment to arrive.
 const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity
     WHERE datname = current_database() AND usename = current_user AND wait_event = 'SyncRep'
-      AND state_change < clock_timestamp() - INTERVAL '1 second'";
+      AND state_change < clock_timestamp() - INTERVAL '750 ms'";
 
 /// Knowledge of a node about waiting commits.
 #[derive(Default)]
 pub(super) struct WaitingCommits {
-    /// Number of connections that had been closed before their work was done when no commit was
-    /// found waiting.
+    /// Number of connections that had been closed without an answer when no commit was found
+    /// waiting.
     settled: AtomicU64,
     /// Set while changes are refused.
     found: AtomicBool,
@@ -27,10 +28,10 @@ pub(super) struct WaitingCommits {
 
 impl Pools {
     /// Fails while commits wait for a synchronous standby. The server is asked only after a
-    /// connection was closed before its work was done. As long as one commit waits, no further one
+    /// connection was closed without an answer. As long as one commit waits, no further one
     /// is sent; when it has been confirmed, the next change succeeds.
     pub(super) async fn check_commits(&self) -> Result<(), Fault> {
-        let closed = self.pool.closed_unfinished();
+        let closed = self.pool.closed_unanswered();
         if closed == self.commits.settled.load(Ordering::Relaxed) {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! A pool of connections that never waits for a server without a time limit. It sends nothing on
 //! release, and closes a connection that has not finished its work: the server may never answer on
-//! it, and an answer may be unread.
+//! it, and an answer may be unread. The slot of such a connection is free when the server has
+//! answered, so that callers that give up early do not open more connections than the pool has.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 
@@ -35,6 +37,8 @@ const MAX_AGE: Duration = Duration::from_secs(1800);
 /// Time after which a statement without an answer means that the connection is silent: longer than
 /// the server lets a statement of a request run.
 const SILENCE: Duration = Duration::from_millis(2200);
+/// Maximum time for which a discarded connection keeps its slot.
+const LINGER: Duration = Duration::from_secs(1);
 /// Maximum time in which the pool waits, when it is closed, for the connections in use.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -51,8 +55,8 @@ struct Shared {
     /// One permit for each connection that may be in use. Requests wait for one in order.
     slots: Arc<Semaphore>,
     idle: Mutex<IdleConnections>,
-    /// Number of connections that were closed before their work was done.
-    closed_unfinished: AtomicU64,
+    /// Number of connections that were closed before the server had answered.
+    closed_unanswered: AtomicU64,
 }
 
 #[derive(Default)]
@@ -95,8 +99,8 @@ impl ConnectionPool {
         breaker: DatabaseBreaker,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(max as usize));
-        let (idle, closed_unfinished) = (Mutex::default(), AtomicU64::new(0));
-        Self(Arc::new(Shared { name, hosts, breaker, max, slots, idle, closed_unfinished }))
+        let (idle, closed_unanswered) = (Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Shared { name, hosts, breaker, max, slots, idle, closed_unanswered }))
     }
 
     /// Returns the connection that was used most recently, or opens one.
@@ -199,9 +203,13 @@ impl ConnectionPool {
         PoolUse { name: self.0.name, open: idle.saturating_add(in_use), idle, max: self.0.max }
     }
 
-    /// Returns the number of connections that were closed before their work was done.
-    pub(super) fn closed_unfinished(&self) -> u64 {
-        self.0.closed_unfinished.load(Ordering::Relaxed)
+    /// Returns the number of connections that were closed before the server had answered.
+    pub(super) fn closed_unanswered(&self) -> u64 {
+        self.0.closed_unanswered.load(Ordering::Relaxed)
+    }
+
+    fn count_unanswered(&self) {
+        self.0.closed_unanswered.fetch_add(1, Ordering::Relaxed);
     }
 
     fn pop(&self) -> (Option<IdleConnection>, u64) {
@@ -265,12 +273,34 @@ impl PooledConnection {
         }
     }
 
-    /// Closes the connection, since its work did not finish, and notes whether it is silent.
-    pub(super) fn discard(self) {
-        self.pool.0.closed_unfinished.fetch_add(1, Ordering::Relaxed);
-        if self.used.elapsed() >= SILENCE {
+    /// Closes the connection, since its work did not finish, and notes whether it is silent. Its
+    /// slot stays taken until the server has answered the last statement, for at most [`LINGER`].
+    pub(super) fn discard(mut self) {
+        let waited = self.used.elapsed();
+        if waited >= SILENCE {
             self.pool.close_idle();
             self.pool.0.breaker.failed("a connection to the database is silent");
+        }
+        let left = LINGER.saturating_sub(waited);
+        match Handle::try_current() {
+            Ok(runtime) if !left.is_zero() && !self.pool.0.breaker.is_open() => {
+                runtime.spawn(async move {
+                    if !self.is_answered_within(left).await {
+                        self.pool.count_unanswered();
+                    }
+                });
+            }
+            _ => self.pool.count_unanswered(),
+        }
+    }
+
+    /// Waits for the answer to the last statement. Returns false if there is none in this time, or
+    /// if the circuit breaker opens.
+    async fn is_answered_within(&mut self, limit: Duration) -> bool {
+        let breaker = self.pool.0.breaker.clone();
+        tokio::select! {
+            answer = timeout(limit, self.connection.ping()) => matches!(answer, Ok(Ok(()))),
+            () = breaker.opened() => false,
         }
     }
 }

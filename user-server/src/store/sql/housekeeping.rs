@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{SqlStore, rows};
 use crate::domain::{
-    ConnectionPools, DELETION_PAUSE, Fault, Housekeeping, PoolUse, Retention, Timestamp,
+    ConnectionPools, Fault, Housekeeping, PoolUse, Retention, Timestamp, deletion_pause,
 };
 
 /// Maximum number of hash classes to return.
@@ -132,7 +132,7 @@ impl Housekeeping for SqlStore {
             }
             steps = remaining;
             if !steps.is_empty() {
-                tokio::time::sleep(began.elapsed() * DELETION_PAUSE).await;
+                tokio::time::sleep(deletion_pause(began.elapsed())).await;
             }
         }
         first_fault.map_or(Ok(deleted), Err)

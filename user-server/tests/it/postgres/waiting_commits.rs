@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
-use user_proto::{ErrorCode, GetUser, VerifyToken};
+use user_proto::{Common, ErrorCode, GetUser, IdempotencyKey, VerifyToken};
 
 use super::node;
-use crate::support::{Postgres, TEST_TIMEOUT, on_behalf_of, register};
+use crate::support::{PASSWORD, Postgres, TEST_TIMEOUT, login, on_behalf_of, register};
 
 const WRITERS: usize = 8;
 /// Query for the number of connections of the service to the server.
@@ -79,5 +79,44 @@ async fn commits_that_wait_for_a_standby_cost_few_connections_and_no_lookup() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(returned.elapsed() < RECOVERY, "changes succeed after {:?}", returned.elapsed());
+    node.stop().await;
+}
+
+/// The slot of a connection stays taken while the server has not answered, so that requests with
+/// short deadlines do not open one connection each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_give_up_early_leave_few_commits_behind() {
+    let Some(server) = Postgres::dedicated() else { return };
+    let url = server.database();
+    let node = node(&url, &[]).await;
+    assert!(server.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'lost'"));
+    assert!(server.psql("postgres", "SELECT pg_reload_conf()"));
+    let mut observer = PgConnection::connect(&url).await.unwrap();
+    let mut callers = JoinSet::new();
+    for caller in 0..16_u8 {
+        let client = node.client();
+        callers.spawn(async move {
+            for number in 0_u64.. {
+                let mut key = [caller; 16];
+                key[..8].copy_from_slice(&number.to_be_bytes());
+                let common = Common {
+                    idempotency_key: Some(IdempotencyKey(key)),
+                    deadline_ms: Some(40),
+                    ..Common::default()
+                };
+                let _ = client.call_with(login("nobody", PASSWORD), common).await;
+            }
+        });
+    }
+    let (began, mut most) = (Instant::now(), 0);
+    while began.elapsed() < REFUSED {
+        let count: i64 = sqlx::query_scalar(CONNECTIONS).fetch_one(&mut observer).await.unwrap();
+        most = most.max(count);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!((1..=MAX_CONNECTIONS).contains(&most), "{most} connections");
+    callers.abort_all();
+    assert!(server.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = ''"));
+    assert!(server.psql("postgres", "SELECT pg_reload_conf()"));
     node.stop().await;
 }
