@@ -239,13 +239,13 @@ fn release(connection: PooledConnection) {
     connection.release();
 }
 
-/// Closes a connection, since its work did not finish.
-fn discard(connection: PooledConnection) {
-    connection.discard();
+/// Gives a connection back to its pool, although its work did not finish.
+fn abandon(connection: PooledConnection) {
+    connection.abandon();
 }
 
 /// Tells the pool of an error of a connection.
-fn observe(connection: &PooledConnection, error: &sqlx::Error) {
+fn observe(connection: &mut PooledConnection, error: &sqlx::Error) {
     connection.observe(error);
 }
 

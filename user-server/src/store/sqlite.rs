@@ -182,12 +182,12 @@ fn release(connection: PooledConnection) {
 }
 
 /// Closes a connection, since its work did not finish.
-fn discard(connection: PooledConnection) {
+fn abandon(connection: PooledConnection) {
     drop(connection.detach());
 }
 
 /// Does nothing: no error of one connection concerns another.
-fn observe(_: &PooledConnection, _: &sqlx::Error) {}
+fn observe(_: &mut PooledConnection, _: &sqlx::Error) {}
 
 impl Pools {
     /// Begins a transaction that may write. It may share its commit with other transactions.

@@ -37,6 +37,12 @@ pub(super) async fn postgres(postgres: &PostgresConfig, findings: &mut Vec<Findi
              answered; set it to on for the role or the database",
         ));
     }
+    if let Some(cause) = profile.hides_waiting_commits {
+        findings.push(warning(
+            "replication",
+            format!("commits that wait for a synchronous standby cannot be seen: {cause}"),
+        ));
+    }
     findings.push(schema_finding(&profile.schema, postgres.migrate));
     findings.push(capacity_finding(postgres, &profile));
     findings.push(match PostgresStore::rehearse(&postgres.options).await {

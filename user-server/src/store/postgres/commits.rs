@@ -11,9 +11,11 @@ use crate::domain::Fault;
 
 /// Query for the number of commits of this service that wait for a synchronous standby, on
 /// connections of any node. A connection is closed without an answer a second after its statement
-/// was sent, which takes a moment to arrive.
+/// was sent, which takes a moment to arrive. Sessions belong to the role that logged in, whatever
+/// SET ROLE was executed since.
 const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND usename = current_user AND wait_event = 'SyncRep'
+    WHERE datname = current_database() AND usename = session_user
+      AND wait_event_type = 'IPC' AND wait_event = 'SyncRep'
       AND state_change < clock_timestamp() - INTERVAL '750 ms'";
 
 /// Knowledge of a node about waiting commits.

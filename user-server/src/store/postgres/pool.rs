@@ -1,7 +1,7 @@
 //! A pool of connections that never waits for a server without a time limit. It sends nothing on
-//! release, and closes a connection that has not finished its work: the server may never answer on
-//! it, and an answer may be unread. The slot of such a connection is free when the server has
-//! answered, so that callers that give up early do not open more connections than the pool has.
+//! release. A connection that has not finished its work, because its caller gave up, is rolled back
+//! in the background and used again, or closed if the server does not answer soon. It keeps its slot
+//! meanwhile, so that callers that give up early do not open more connections than the pool has.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout};
 
 use super::hosts::Hosts;
@@ -37,8 +37,11 @@ const MAX_AGE: Duration = Duration::from_secs(1800);
 /// Time after which a statement without an answer means that the connection is silent: longer than
 /// the server lets a statement of a request run.
 const SILENCE: Duration = Duration::from_millis(2200);
-/// Maximum time for which a discarded connection keeps its slot.
-const LINGER: Duration = Duration::from_secs(1);
+/// Maximum time after the last statement in which an abandoned connection is rolled back.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Number of times that a connection is used again after a caller abandoned it. Each time, the
+/// server may keep a prepared statement that the client does not know.
+const MAX_ROLLBACKS: u32 = 100;
 /// Maximum time in which the pool waits, when it is closed, for the connections in use.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -74,15 +77,23 @@ struct IdleConnections {
 }
 
 struct IdleConnection {
+    open: OpenConnection,
+    since: Instant,
+}
+
+/// Connection with what decides how long it is used.
+struct OpenConnection {
     connection: PgConnection,
     opened: Instant,
-    since: Instant,
+    /// Number of times that it was rolled back since a caller had abandoned it.
+    rollbacks: u32,
+    /// Set after an error of the connection itself.
+    is_broken: bool,
 }
 
 /// Connection that no other request uses. If it is dropped instead of released, it is closed.
 pub(super) struct PooledConnection {
-    connection: PgConnection,
-    opened: Instant,
+    open: OpenConnection,
     /// Time at which a statement was sent last.
     used: Instant,
     generation: u64,
@@ -114,26 +125,49 @@ impl ConnectionPool {
         let slot = self.0.slots.clone().acquire_owned().await.map_err(|_| {
             Fault::Unavailable("the connections to the database are closed".to_owned())
         })?;
-        let in_use = |(connection, opened), generation| PooledConnection {
-            connection,
-            opened,
-            used: Instant::now(),
-            generation,
-            pool: self.clone(),
-            slot,
-        };
         while let (Some(mut idle), generation) = self.pop() {
             let tested = match idle.since.elapsed() < TEST_AFTER {
                 true => true,
-                false => matches!(timeout(TEST_TIMEOUT, idle.connection.ping()).await, Ok(Ok(()))),
+                false => {
+                    let test = timeout(TEST_TIMEOUT, idle.open.connection.ping()).await;
+                    matches!(test, Ok(Ok(())))
+                }
             };
             if tested {
-                return Ok(in_use((idle.connection, idle.opened), generation));
+                return Ok(self.in_use(idle.open, generation, slot));
             }
             self.close_idle();
         }
-        let generation = self.idle().generation;
-        Ok(in_use((self.connect().await?, Instant::now()), generation))
+        self.open(slot).await
+    }
+
+    fn in_use(
+        &self,
+        open: OpenConnection,
+        generation: u64,
+        slot: OwnedSemaphorePermit,
+    ) -> PooledConnection {
+        PooledConnection { open, used: Instant::now(), generation, pool: self.clone(), slot }
+    }
+
+    /// Opens a connection in a task of its own, so that others can use it if the caller gives up
+    /// meanwhile.
+    async fn open(&self, slot: OwnedSemaphorePermit) -> Result<PooledConnection, Fault> {
+        let (sender, opened) = oneshot::channel();
+        let pool = self.clone();
+        tokio::spawn(async move {
+            let generation = pool.idle().generation;
+            let opened = pool.connect().await.map(|connection| {
+                let opened = Instant::now();
+                let open = OpenConnection { connection, opened, rollbacks: 0, is_broken: false };
+                pool.in_use(open, generation, slot)
+            });
+            if let Err(Ok(unused)) = sender.send(opened) {
+                unused.release();
+            }
+        });
+        let ended = |_| Err(Fault::Unavailable("opening a connection was interrupted".to_owned()));
+        opened.await.unwrap_or_else(ended)
     }
 
     /// Opens a connection. A second attempt starts while the first one gets no answer, which may
@@ -183,7 +217,7 @@ impl ConnectionPool {
     /// Closes connections that are older or were idle for longer than allowed.
     pub(super) fn close_old(&self) {
         let old = |idle: &mut IdleConnection| {
-            idle.since.elapsed() > MAX_IDLE || idle.opened.elapsed() > MAX_AGE
+            idle.since.elapsed() > MAX_IDLE || idle.open.opened.elapsed() > MAX_AGE
         };
         let closed: Vec<_> = self.idle().stack.extract_if(.., old).collect();
         drop(closed);
@@ -242,30 +276,31 @@ impl ConnectionPool {
 impl PooledConnection {
     /// Gives the connection back to the pool. All answers must have been read.
     pub(super) fn release(self) {
-        let Self { connection, opened, used: _, generation, pool, slot } = self;
+        let Self { open, used: _, generation, pool, slot } = self;
         pool.0.breaker.answered();
         pool.close_obsolete();
         {
             let mut idle = pool.idle();
             if idle.generation == generation && !pool.0.slots.is_closed() {
-                idle.stack.push(IdleConnection { connection, opened, since: Instant::now() });
+                idle.stack.push(IdleConnection { open, since: Instant::now() });
             }
         }
         drop(slot);
     }
 
-    /// Closes the idle connections as well if the error means that the server has closed this one,
-    /// or no longer accepts writes.
-    pub(super) fn observe(&self, error: &sqlx::Error) {
+    /// Closes the idle connections if the error means that the server has closed this one, or no
+    /// longer accepts writes.
+    pub(super) fn observe(&mut self, error: &sqlx::Error) {
         let lost = match error {
             sqlx::Error::Database(error) => is_fatal(error.code().as_deref().unwrap_or_default()),
-            // A silent connection counts when it is discarded.
+            // A silent connection counts when it is abandoned.
             sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => false,
             error => {
                 matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
             }
         };
         if lost {
+            self.open.is_broken = true;
             self.pool.close_idle();
             if error.as_database_error().is_none() {
                 self.pool.0.breaker.failed(&error.to_string());
@@ -273,20 +308,24 @@ impl PooledConnection {
         }
     }
 
-    /// Closes the connection, since its work did not finish, and notes whether it is silent. Its
-    /// slot stays taken until the server has answered the last statement, for at most [`LINGER`].
-    pub(super) fn discard(mut self) {
+    /// Takes back a connection that has not finished its work. It is rolled back and released if
+    /// the server answers within [`ROLLBACK_TIMEOUT`] of the last statement, and otherwise closed.
+    pub(super) fn abandon(mut self) {
         let waited = self.used.elapsed();
         if waited >= SILENCE {
             self.pool.close_idle();
             self.pool.0.breaker.failed("a connection to the database is silent");
         }
-        let left = LINGER.saturating_sub(waited);
+        let left = ROLLBACK_TIMEOUT.saturating_sub(waited);
+        let can_wait = !left.is_zero() && !self.open.is_broken && !self.pool.0.breaker.is_open();
         match Handle::try_current() {
-            Ok(runtime) if !left.is_zero() && !self.pool.0.breaker.is_open() => {
+            Ok(runtime) if can_wait => {
                 runtime.spawn(async move {
-                    if !self.is_answered_within(left).await {
+                    if !self.is_rolled_back_within(left).await {
                         self.pool.count_unanswered();
+                    } else if self.open.rollbacks < MAX_ROLLBACKS {
+                        self.open.rollbacks += 1;
+                        self.release();
                     }
                 });
             }
@@ -294,12 +333,13 @@ impl PooledConnection {
         }
     }
 
-    /// Waits for the answer to the last statement. Returns false if there is none in this time, or
-    /// if the circuit breaker opens.
-    async fn is_answered_within(&mut self, limit: Duration) -> bool {
+    /// Rolls back, which waits for the answer to the last statement. Returns false if the server
+    /// has not answered in this time, or if the circuit breaker opens.
+    async fn is_rolled_back_within(&mut self, limit: Duration) -> bool {
         let breaker = self.pool.0.breaker.clone();
+        let rollback = sqlx::raw_sql("ROLLBACK").execute(&mut self.open.connection);
         tokio::select! {
-            answer = timeout(limit, self.connection.ping()) => matches!(answer, Ok(Ok(()))),
+            answer = timeout(limit, rollback) => matches!(answer, Ok(Ok(_))),
             () = breaker.opened() => false,
         }
     }
@@ -309,14 +349,14 @@ impl Deref for PooledConnection {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.connection
+        &self.open.connection
     }
 }
 
 impl DerefMut for PooledConnection {
     fn deref_mut(&mut self) -> &mut PgConnection {
         self.used = Instant::now();
-        &mut self.connection
+        &mut self.open.connection
     }
 }
 

@@ -27,13 +27,17 @@ pub struct ServerProfile {
     /// Set if `synchronous_commit` is off, so that a committed change may be lost when the server
     /// crashes.
     pub asynchronous_commit: bool,
+    /// Cause for which the role cannot see commits that wait for a synchronous standby, with the
+    /// statement that changes it. `None` if it can, or if there is no synchronous replication.
+    pub hides_waiting_commits: Option<&'static str>,
     pub schema: SchemaState,
 }
 
 /// Columns of the query for a [`ServerProfile`]: version, `max_connections` without the reserved
 /// ones, connection limits of the role and the database, encoding, `statement_timeout`,
-/// `synchronous_commit`, and the settings that are compared with [`SETTINGS`].
-type ProfileRow = (i64, i64, i64, i64, String, String, String, String);
+/// `synchronous_commit`, the settings that are compared with [`SETTINGS`], and what hides waiting
+/// commits.
+type ProfileRow = (i64, i64, i64, i64, String, String, String, String, String);
 
 /// Settings of the sessions of a pooler that supports prepared statements. They are those of the
 /// role or the database, since a pooler accepts no others.
@@ -49,7 +53,13 @@ const PROFILE: &str = "SELECT current_setting('server_version_num')::bigint / 10
     current_setting('server_encoding'), current_setting('statement_timeout'),
     current_setting('synchronous_commit'),
     concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'),
-        current_setting('bytea_output'), current_setting('default_transaction_isolation'))";
+        current_setting('bytea_output'), current_setting('default_transaction_isolation')),
+    CASE
+        WHEN COALESCE(current_setting('synchronous_standby_names', true), '') = '' THEN ''
+        WHEN current_setting('track_activities') = 'off' THEN 'setting'
+        WHEN pg_has_role(session_user, 'USAGE') THEN ''
+        WHEN pg_has_role('pg_read_all_stats', 'USAGE') THEN ''
+        ELSE 'role' END";
 
 impl PostgresStore {
     /// Reads version, capacity, settings and schema of a database.
@@ -63,7 +73,7 @@ impl PostgresStore {
             .fetch_one(&mut connection)
             .await
             .map_err(sql::fault)?;
-        let (version, server, role, database, encoding, timeout, commit, settings) = row;
+        let (version, server, role, database, encoding, timeout, commit, settings, hidden) = row;
         let (mut connections, mut limited_by) = (server, "max_connections".to_owned());
         let limits = [(role, "the role's CONNECTION LIMIT"), (database, "the database's limit")];
         for (limit, name) in limits {
@@ -79,6 +89,13 @@ impl PostgresStore {
             options_applied: options.pooler || timeout == STATEMENT_TIMEOUT,
             lacks_settings: options.prepared && settings != SETTINGS,
             asynchronous_commit: commit == "off",
+            hides_waiting_commits: match hidden.as_str() {
+                "setting" => Some("track_activities is off; set it to on"),
+                "role" => {
+                    Some("SET ROLE took the privilege away; GRANT pg_read_all_stats to that role")
+                }
+                _ => None,
+            },
             schema: migration::state(&mut connection).await?,
         })
     }

@@ -1,6 +1,5 @@
 //! Transactions. If a transaction is dropped before it has ended, because of a deadline or a fault,
-//! its connection is closed and does not return to the pool: the database may never answer on it,
-//! and the pool would wait for it forever.
+//! its connection is abandoned: the database may never answer on it, so nothing waits for it.
 
 use std::io;
 use std::time::Duration;
@@ -10,13 +9,13 @@ use sqlx::{Database, FromRow};
 use tokio::time::timeout;
 
 use super::super::{
-    Args, Begin, ConnectionPool, Db, GroupMember, PooledConnection, acquire, discard, observe,
+    Args, Begin, ConnectionPool, Db, GroupMember, PooledConnection, abandon, acquire, observe,
     release, statements,
 };
 use super::{fault, missing_row};
 use crate::domain::Fault;
 
-/// Maximum number of broken idle connections that are discarded before beginning a transaction
+/// Maximum number of broken idle connections that are abandoned before beginning a transaction
 /// fails.
 const MAX_STALE: u32 = 3;
 
@@ -160,7 +159,7 @@ impl Tx {
     /// Gives the connection back to the pool.
     fn release(mut self) {
         match self.connection.take() {
-            Some(TxConnection::Own(connection)) if self.unfinished => discard(connection),
+            Some(TxConnection::Own(connection)) if self.unfinished => abandon(connection),
             Some(TxConnection::Own(connection)) => release(connection),
             Some(TxConnection::Group(_)) | None => {}
         }
@@ -283,7 +282,7 @@ impl Tx {
     /// Notes that the answer to a statement was read to its end, or that the connection is lost.
     fn finished<T>(&mut self, result: Result<T, sqlx::Error>) -> Result<T, sqlx::Error> {
         self.unfinished = !matches!(result, Ok(_) | Err(sqlx::Error::Database(_)));
-        if let (Err(error), Some(TxConnection::Own(connection))) = (&result, &self.connection) {
+        if let (Err(error), Some(TxConnection::Own(connection))) = (&result, &mut self.connection) {
             observe(connection, error);
         }
         result
@@ -293,7 +292,7 @@ impl Tx {
 impl Drop for Tx {
     fn drop(&mut self) {
         if let Some(TxConnection::Own(connection)) = self.connection.take() {
-            discard(connection);
+            abandon(connection);
         }
     }
 }
