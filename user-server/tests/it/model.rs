@@ -113,8 +113,8 @@ struct Running {
 }
 
 static STEPS: AtomicU64 = AtomicU64::new(0);
-/// Number of connections that were cut instead of a commit.
-static CUTS: AtomicU32 = AtomicU32::new(0);
+/// Number of faults of connections: cut instead of a commit, cut before the reply, silenced.
+static CONNECTION_FAULTS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 /// Number of requests by message and outcome.
 static OUTCOMES: Mutex<BTreeMap<(&str, &str), u64>> = Mutex::new(BTreeMap::new());
 
@@ -166,7 +166,12 @@ impl<D: Database> StateMachineTest for Model<D> {
     fn teardown(mut running: Running, _: Scenario) {
         running.runtime.block_on(running.world.end());
         if let Some(proxy) = &running.proxy {
-            CUTS.fetch_add(proxy.faults().cut, Ordering::Relaxed);
+            let faults = proxy.faults();
+            for (total, count) in
+                CONNECTION_FAULTS.iter().zip([faults.cut, faults.lost, faults.silenced])
+            {
+                total.fetch_add(count, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -192,9 +197,9 @@ fn run_scenarios<D: Database>(cases: u32) {
     if std::env::var("MODEL_CASES").is_ok() {
         use std::io::Write;
         let mut text = format!(
-            "{cases} scenarios, {} steps, {} connections cut, {:?}\n",
+            "{cases} scenarios, {} steps, connections cut, with lost replies and silent: {:?}, {:?}\n",
             STEPS.load(Ordering::Relaxed),
-            CUTS.load(Ordering::Relaxed),
+            CONNECTION_FAULTS.each_ref().map(|total| total.load(Ordering::Relaxed)),
             began.elapsed()
         );
         for ((request, outcome), count) in &*OUTCOMES.lock().unwrap() {
@@ -215,6 +220,6 @@ fn scenarios_on_sqlite_match_the_model() {
 #[test]
 fn scenarios_on_postgres_match_the_model() {
     if postgres().is_some() {
-        run_scenarios::<Postgres>(8);
+        run_scenarios::<Postgres>(24);
     }
 }

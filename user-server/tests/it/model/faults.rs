@@ -18,6 +18,12 @@ pub enum InjectedFault {
     FailBefore,
     /// The call takes effect and returns an error.
     FailAfter,
+    /// The database makes the change, and its reply is lost. Like [`FailAfter`](Self::FailAfter) on
+    /// an embedded database.
+    LoseReply,
+    /// The database receives nothing more, and never answers. Like [`FailBefore`](Self::FailBefore)
+    /// on an embedded database.
+    Silence,
     /// The call has no effect, and its caller is cancelled, as by a deadline or a crash.
     CancelBefore,
     /// The call takes effect, and its caller is cancelled.
@@ -111,39 +117,82 @@ impl FaultInjector {
         }
     }
 
-    /// Makes a call with the fault that is planned for it, and records its effect.
+    /// Makes a call with the fault that is planned for it, and records its effect. `audited` is the
+    /// effect of a call that succeeds, and the kind of event that only such a call records.
     async fn around<T>(
         &self,
         call: impl Future<Output = Result<T, Fault>>,
         effect: impl FnOnce(&T) -> Option<Effect>,
+        audited: Option<(AuditKind, Effect)>,
+        store: &dyn Store,
     ) -> Result<T, Fault> {
         let fault = self.next();
-        if fault == Some(InjectedFault::CancelBefore) {
-            return self.cancel().await;
-        }
-        let failed = || Err(Fault::Unavailable("injected fault".to_owned()));
-        if fault == Some(InjectedFault::FailBefore) {
-            let Some(proxy) = &self.proxy else { return failed() };
-            proxy.cut_commit(true);
-            let cut = call.await;
-            proxy.cut_commit(false);
-            assert!(matches!(cut, Ok(_) | Err(Fault::Unavailable(_))), "a connection was cut");
-            // A call without a commit changes nothing.
-            return cut.and_then(|_| failed());
+        match (fault, &self.proxy, audited) {
+            (Some(InjectedFault::CancelBefore), ..) => return self.cancel().await,
+            (Some(InjectedFault::FailBefore | InjectedFault::Silence), None, _) => return failed(),
+            (Some(InjectedFault::FailBefore), Some(proxy), _) => {
+                proxy.cut_commit(true);
+                let cut = call.await;
+                proxy.cut_commit(false);
+                return without_effect(cut);
+            }
+            (Some(InjectedFault::Silence), Some(proxy), _) => {
+                proxy.silence_next_commit(true);
+                let unanswered = call.await;
+                proxy.silence_next_commit(false);
+                proxy.close_silenced();
+                return without_effect(unanswered);
+            }
+            (Some(InjectedFault::LoseReply), Some(proxy), Some((kind, audited))) => {
+                let before = events(store, kind).await;
+                proxy.lose_reply(1);
+                let value = call.await;
+                proxy.lose_reply(0);
+                match &value {
+                    Ok(value) => self.record(effect(value)),
+                    Err(Fault::Unavailable(_)) if events(store, kind).await > before => {
+                        self.record(Some(audited));
+                    }
+                    Err(fault) => assert!(matches!(fault, Fault::Unavailable(_)), "{fault}"),
+                }
+                return value.and_then(|_| failed());
+            }
+            _ => {}
         }
         let value = call.await?;
-        self.state.lock().unwrap().effects.extend(effect(&value));
+        self.record(effect(&value));
         match fault {
             Some(InjectedFault::CancelAfter) => self.cancel().await,
-            Some(InjectedFault::FailAfter) => failed(),
+            Some(InjectedFault::FailAfter | InjectedFault::LoseReply) => failed(),
             _ => Ok(value),
         }
+    }
+
+    fn record(&self, effect: Option<Effect>) {
+        self.state.lock().unwrap().effects.extend(effect);
     }
 
     async fn cancel<T>(&self) -> T {
         self.cancelled.notify_one();
         std::future::pending().await
     }
+}
+
+fn failed<T>() -> Result<T, Fault> {
+    Err(Fault::Unavailable("injected fault".to_owned()))
+}
+
+/// Fails after a call that was not allowed to commit. One without a commit changes nothing.
+fn without_effect<T>(result: Result<T, Fault>) -> Result<T, Fault> {
+    assert!(matches!(result, Ok(_) | Err(Fault::Unavailable(_))), "it was not allowed to commit");
+    result.and_then(|_| failed())
+}
+
+/// Counts the events of a kind in the audit log.
+async fn events(store: &dyn Store, kind: AuditKind) -> usize {
+    let kind = Some(kind.name().to_owned());
+    let filter = AuditFilter { kind, limit: 10_000, ..AuditFilter::default() };
+    store.entries(&filter).await.unwrap().len()
 }
 
 /// A store in which the planned call fails.
@@ -238,6 +287,39 @@ macro_rules! effect_of {
     };
 }
 
+/// Returns the effect of a port method that succeeds, and the kind of event that it records then and
+/// only then; `None` for other methods.
+macro_rules! audited_effect_of {
+    (register $registration:ident $change:ident) => {
+        Some((AuditKind::Registered, Effect::Registered($registration.verification_id)))
+    };
+    (open_session $login:ident $change:ident) => {
+        Some((AuditKind::LoggedIn, Effect::SessionOpened { session: $login.session.id }))
+    };
+    (update_user $update:ident $change:ident) => {{
+        let verification = $update.email.as_ref().map(|(id, _)| *id);
+        Some((AuditKind::Updated, Effect::Updated { verification }))
+    }};
+    (request_reset $request:ident $change:ident) => {
+        Some((AuditKind::ResetRequested, Effect::ResetRequested($request.verification_id)))
+    };
+    (reset_password $($arg:ident)*) => {
+        Some((AuditKind::ResetDone, Effect::PasswordReset))
+    };
+    (delete_user $($arg:ident)*) => {
+        Some((AuditKind::Deleted, Effect::Deleted))
+    };
+    (resend $($arg:ident)*) => {
+        Some((AuditKind::CodeResent, Effect::CodeResent))
+    };
+    (refresh $($arg:ident)*) => {
+        Some((AuditKind::Refreshed, Effect::Refreshed))
+    };
+    ($other:ident $($arg:ident)*) => {
+        None
+    };
+}
+
 /// Implements a port so that any of its calls may fail.
 macro_rules! faulty {
     ($port:ident { $(fn $method:ident($($arg:ident: $type:ty),*) -> $result:ty;)* }) => {
@@ -245,7 +327,9 @@ macro_rules! faulty {
         impl $port for FaultyStore {
             $(async fn $method(&self, $($arg: $type),*) -> Result<$result, Fault> {
                 let effect = effect::<$result, _>(effect_of!($method $($arg)*));
-                self.faults.around(self.real.$method($($arg),*), effect).await
+                let audited = audited_effect_of!($method $($arg)*);
+                let call = self.real.$method($($arg),*);
+                self.faults.around(call, effect, audited, &*self.real).await
             })*
         }
     };

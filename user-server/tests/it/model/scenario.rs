@@ -61,7 +61,7 @@ impl ReferenceStateMachine for Scenario {
     }
 
     fn transitions(scenario: &Self) -> BoxedStrategy<Step> {
-        let fault = weighted(0.2, (0..6u8, injected_faults())).boxed();
+        let fault = weighted(0.3, (0..4u8, injected_faults())).boxed();
         let send = |request: BoxedStrategy<AnyRequest>| {
             (0..2usize, weighted(0.8, 0..NETWORKS.len()), request, fault.clone()).prop_map(
                 |(node, network, request, fault)| Step::Request { node, network, request, fault },
@@ -135,12 +135,15 @@ impl Scenario {
 }
 
 fn injected_faults() -> impl Strategy<Value = InjectedFault> {
-    prop::sample::select(vec![
-        InjectedFault::FailBefore,
-        InjectedFault::FailAfter,
-        InjectedFault::CancelBefore,
-        InjectedFault::CancelAfter,
-    ])
+    prop_oneof![
+        5 => Just(InjectedFault::FailBefore),
+        3 => Just(InjectedFault::FailAfter),
+        3 => Just(InjectedFault::LoseReply),
+        5 => Just(InjectedFault::CancelBefore),
+        5 => Just(InjectedFault::CancelAfter),
+        // On PostgreSQL, it takes two seconds.
+        1 => Just(InjectedFault::Silence),
+    ]
 }
 
 fn delivery_results() -> impl Strategy<Value = DeliveryResult> {
