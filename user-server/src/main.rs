@@ -5,6 +5,7 @@ mod manual;
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -64,7 +65,10 @@ fn main() -> ExitCode {
     };
     // An import that could not continue differs from one that rejected some rows.
     let failed = if matches!(command, Some(Command::Import(_))) { 2 } else { 1 };
-    match runtime.block_on(execute(&config, command)) {
+    // In a box, because tokio would compile it three times, once for each way to wait for it.
+    let execution: Pin<Box<dyn Future<Output = CommandResult>>> =
+        Box::pin(execute(&config, command));
+    match runtime.block_on(execution) {
         Ok(code) => ExitCode::from(code),
         Err(error) => fail(failed, &admin::named(&config, error)),
     }

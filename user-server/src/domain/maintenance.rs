@@ -52,9 +52,9 @@ pub struct InspectionBounds {
     pub is_hash: fn(&str) -> bool,
 }
 
-/// Returns the pause after a batch of a long deletion that took this time. A deletion thus uses the
-/// database for at most a quarter of the time, so that requests hardly wait for it. A slow database
-/// must not make the deletion slower than rows are added, so the pause is at most a second.
+/// Returns the pause after a batch of a long deletion that took this time. It is three times as
+/// long, so that requests hardly wait for the deletion, but at most a second: a slow database must
+/// not make the deletion slower than rows are added.
 #[must_use]
 pub fn deletion_pause(took: Duration) -> Duration {
     (took * 3).min(Duration::from_secs(1))

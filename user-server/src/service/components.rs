@@ -1,16 +1,23 @@
-//! The components of a service that a start opens and describes: its database, its secrets, and the
-//! implementation of each.
+//! The components of a service that a start opens and describes: its database, its secrets, its
+//! cache and its mailer, and the implementation of each.
 
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::assembly::CachePorts;
 use super::start_error::{DATABASE_FILE, StartError};
+use crate::cache::{LocalCache, RedisCache, RedisTimeouts};
 use crate::config::{Config, SecretError, unknown_last_key};
-use crate::domain::Store;
+use crate::domain::{Fault, Mailer, Store};
 use crate::http::ComponentKinds;
 use crate::keys::KeyRing;
+use crate::mail::{FileMailer, SmtpMailer};
+use crate::metrics::Metrics;
 use crate::store::{GuardedStore, PostgresStore, SqliteStore, folder};
+
+/// Maximum number of sessions and users in the cache of one process. Each takes some hundred bytes.
+const LOCAL_RECORDS: usize = 20_000;
 
 /// Opens the shared database if it is configured, otherwise the embedded one.
 pub(super) async fn store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
@@ -109,4 +116,39 @@ pub(super) fn kinds(config: &Config) -> ComponentKinds {
 pub(super) fn lock_folder(path: &Path) -> Result<File, StartError> {
     let locked = folder::lock(path).map_err(|error| StartError::Folder(path.to_owned(), error))?;
     locked.ok_or_else(|| StartError::InUse(path.to_owned()))
+}
+
+/// Returns the mailer of the configuration. A mail server is not contacted at startup: if it is
+/// down, emails wait for it, but the service starts.
+pub(super) fn mailer(config: &Config) -> Result<Arc<dyn Mailer>, StartError> {
+    let sender = config.sender.clone();
+    if let Some(server) = &config.smtp {
+        return Ok(Arc::new(SmtpMailer::new(server.clone(), sender)));
+    }
+    make_folder(&config.mail_dir)?;
+    Ok(Arc::new(FileMailer::new(config.mail_dir.clone(), sender)))
+}
+
+/// Returns the Redis cache if it is configured. Otherwise the process has its own cache, but only
+/// without PostgreSQL, because another node could change the same database.
+pub(super) fn cache(
+    config: &Config,
+    keys: &KeyRing,
+    metrics: &Metrics,
+) -> Result<CachePorts, Fault> {
+    let (life, metrics) = (config.tokens.access_life, metrics.cache.clone());
+    if let Some(server) = &config.cache {
+        let timeouts = RedisTimeouts::default();
+        let cache = Arc::new(RedisCache::start(server.clone(), keys, life, timeouts, metrics)?);
+        return Ok(CachePorts { records: cache.clone(), wakeups: cache });
+    }
+    let records = match config.postgres {
+        Some(_) => LocalCache::none(metrics),
+        None => LocalCache::new(LOCAL_RECORDS, life, metrics),
+    };
+    Ok(CachePorts::single_node(Arc::new(records)))
+}
+
+fn make_folder(path: &Path) -> Result<(), StartError> {
+    folder::make(path).map_err(|error| StartError::Folder(path.to_owned(), error))
 }

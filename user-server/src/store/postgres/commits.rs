@@ -10,7 +10,7 @@ use super::Pools;
 use crate::domain::Fault;
 
 /// Query for the number of commits of this service that wait for a synchronous standby, on
-/// connections of any node. A connection is closed without an answer a second after its statement
+/// connections of any node. A connection without an answer is closed a second after its statement
 /// was sent, which takes a moment to arrive. Sessions belong to the role that logged in, whatever
 /// SET ROLE was executed since.
 const WAITING: &str = "SELECT COUNT(*) FROM pg_stat_activity

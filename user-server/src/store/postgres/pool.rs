@@ -1,7 +1,8 @@
 //! A pool of connections that never waits for a server without a time limit. It sends nothing on
 //! release. A connection that has not finished its work, because its caller gave up, is rolled back
-//! in the background and used again, or closed if the server does not answer soon. It keeps its slot
-//! meanwhile, so that callers that give up early do not open more connections than the pool has.
+//! in the background and used again, or closed if the server does not answer soon. It keeps its
+//! slot meanwhile, so that callers that give up early do not open more connections than the pool
+//! has.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,12 +78,12 @@ struct IdleConnections {
 }
 
 struct IdleConnection {
-    open: OpenConnection,
+    open: DatabaseConnection,
     since: Instant,
 }
 
 /// Connection with what decides how long it is used.
-struct OpenConnection {
+struct DatabaseConnection {
     connection: PgConnection,
     opened: Instant,
     /// Number of times that it was rolled back since a caller had abandoned it.
@@ -93,7 +94,7 @@ struct OpenConnection {
 
 /// Connection that no other request uses. If it is dropped instead of released, it is closed.
 pub(super) struct PooledConnection {
-    open: OpenConnection,
+    open: DatabaseConnection,
     /// Time at which a statement was sent last.
     used: Instant,
     generation: u64,
@@ -143,7 +144,7 @@ impl ConnectionPool {
 
     fn in_use(
         &self,
-        open: OpenConnection,
+        open: DatabaseConnection,
         generation: u64,
         slot: OwnedSemaphorePermit,
     ) -> PooledConnection {
@@ -159,7 +160,8 @@ impl ConnectionPool {
             let generation = pool.idle().generation;
             let opened = pool.connect().await.map(|connection| {
                 let opened = Instant::now();
-                let open = OpenConnection { connection, opened, rollbacks: 0, is_broken: false };
+                let open =
+                    DatabaseConnection { connection, opened, rollbacks: 0, is_broken: false };
                 pool.in_use(open, generation, slot)
             });
             if let Err(Ok(unused)) = sender.send(opened) {

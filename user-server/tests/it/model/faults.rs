@@ -287,8 +287,8 @@ macro_rules! effect_of {
     };
 }
 
-/// Returns the effect of a port method that succeeds, and the kind of event that it records then and
-/// only then; `None` for other methods.
+/// Returns the effect of a port method that succeeds, and the kind of event that it records then
+/// and only then; `None` for other methods.
 macro_rules! audited_effect_of {
     (register $registration:ident $change:ident) => {
         Some((AuditKind::Registered, Effect::Registered($registration.verification_id)))
