@@ -239,9 +239,10 @@ fn release(connection: PooledConnection) {
     connection.release();
 }
 
-/// Gives a connection back to its pool, although its work did not finish.
-fn abandon(connection: PooledConnection) {
-    connection.abandon();
+/// Gives a connection back to its pool, although its work did not finish. `begun` is set if it may
+/// be in a transaction.
+fn abandon(connection: PooledConnection, begun: bool) {
+    connection.abandon(begun);
 }
 
 /// Tells the pool of an error of a connection.

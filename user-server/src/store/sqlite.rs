@@ -182,7 +182,7 @@ fn release(connection: PooledConnection) {
 }
 
 /// Closes a connection, since its work did not finish.
-fn abandon(connection: PooledConnection) {
+fn abandon(connection: PooledConnection, _: bool) {
     drop(connection.detach());
 }
 

@@ -1,8 +1,8 @@
 //! A pool of connections that never waits for a server without a time limit. It sends nothing on
-//! release. A connection that has not finished its work, because its caller gave up, is rolled back
-//! in the background and used again, or closed if the server does not answer soon. It keeps its
-//! slot meanwhile, so that callers that give up early do not open more connections than the pool
-//! has.
+//! release. For a connection that has not finished its work, because its caller gave up, it waits
+//! in the background, and ends its transaction; if the server does not answer soon, it closes the
+//! connection. The slot stays taken meanwhile, so that callers that give up early do not open more
+//! connections than the pool has.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,11 +38,11 @@ const MAX_AGE: Duration = Duration::from_secs(1800);
 /// Time after which a statement without an answer means that the connection is silent: longer than
 /// the server lets a statement of a request run.
 const SILENCE: Duration = Duration::from_millis(2200);
-/// Maximum time after the last statement in which an abandoned connection is rolled back.
-const ROLLBACK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum time after its last statement in which an abandoned connection must be settled.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Number of times that a connection is used again after a caller abandoned it. Each time, the
 /// server may keep a prepared statement that the client does not know.
-const MAX_ROLLBACKS: u32 = 100;
+const MAX_ABANDONED: u32 = 100;
 /// Maximum time in which the pool waits, when it is closed, for the connections in use.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -86,11 +86,14 @@ struct IdleConnection {
 struct DatabaseConnection {
     connection: PgConnection,
     opened: Instant,
-    /// Number of times that it was rolled back since a caller had abandoned it.
-    rollbacks: u32,
+    /// Number of times that a caller abandoned it.
+    abandoned: u32,
     /// Set after an error of the connection itself.
     is_broken: bool,
 }
+
+/// Reports whether a caller waits for a connection that is being opened.
+type IsWanted<'a> = dyn Fn() -> bool + Sync + 'a;
 
 /// Connection that no other request uses. If it is dropped instead of released, it is closed.
 pub(super) struct PooledConnection {
@@ -158,14 +161,14 @@ impl ConnectionPool {
         let pool = self.clone();
         tokio::spawn(async move {
             let generation = pool.idle().generation;
-            let opened = pool.connect().await.map(|connection| {
+            let opened = pool.connect(&|| !sender.is_closed()).await.map(|connection| {
                 let opened = Instant::now();
                 let open =
-                    DatabaseConnection { connection, opened, rollbacks: 0, is_broken: false };
+                    DatabaseConnection { connection, opened, abandoned: 0, is_broken: false };
                 pool.in_use(open, generation, slot)
             });
             if let Err(Ok(unused)) = sender.send(opened) {
-                unused.release();
+                unused.put_back();
             }
         });
         let ended = |_| Err(Fault::Unavailable("opening a connection was interrupted".to_owned()));
@@ -174,14 +177,15 @@ impl ConnectionPool {
 
     /// Opens a connection. A second attempt starts while the first one gets no answer, which may
     /// have been sent into a network that works again only now.
-    async fn connect(&self) -> Result<PgConnection, Fault> {
+    async fn connect(&self, is_wanted: &IsWanted<'_>) -> Result<PgConnection, Fault> {
+        let times_opened = self.0.breaker.times_opened();
         let second = async {
             tokio::time::sleep(SECOND_ATTEMPT).await;
-            self.connect_once().await
+            self.connect_once(is_wanted).await
         };
         let connected = async {
             tokio::select! {
-                connected = self.connect_once() => connected,
+                connected = self.connect_once(is_wanted) => connected,
                 connected = second => connected,
             }
         };
@@ -191,15 +195,21 @@ impl ConnectionPool {
             Ok(Err(error)) => sql::fault(error),
             Err(_) => Fault::Unavailable("no answer from the database while connecting".to_owned()),
         };
-        self.0.breaker.failed(&fault.to_string());
+        // An attempt from before the circuit breaker opened says nothing about the time after that.
+        if times_opened == self.0.breaker.times_opened() {
+            self.0.breaker.failed(&fault.to_string());
+        }
         Err(fault)
     }
 
-    /// Opens a connection, and repeats the attempt while the server starts or is full.
-    async fn connect_once(&self) -> Result<PgConnection, sqlx::Error> {
+    /// Opens a connection, and repeats the attempt while the server starts or is full, and a caller
+    /// waits.
+    async fn connect_once(&self, is_wanted: &IsWanted<'_>) -> Result<PgConnection, sqlx::Error> {
         loop {
             match self.0.hosts.connect().await {
-                Err(error) if accepts_soon(&error) => tokio::time::sleep(CONNECT_PAUSE).await,
+                Err(error) if accepts_soon(&error) && is_wanted() => {
+                    tokio::time::sleep(CONNECT_PAUSE).await;
+                }
                 connected => return connected,
             }
         }
@@ -278,8 +288,12 @@ impl ConnectionPool {
 impl PooledConnection {
     /// Gives the connection back to the pool. All answers must have been read.
     pub(super) fn release(self) {
+        self.pool.0.breaker.answered();
+        self.put_back();
+    }
+
+    fn put_back(self) {
         let Self { open, used: _, generation, pool, slot } = self;
-        pool.0.breaker.answered();
         pool.close_obsolete();
         {
             let mut idle = pool.idle();
@@ -310,23 +324,24 @@ impl PooledConnection {
         }
     }
 
-    /// Takes back a connection that has not finished its work. It is rolled back and released if
-    /// the server answers within [`ROLLBACK_TIMEOUT`] of the last statement, and otherwise closed.
-    pub(super) fn abandon(mut self) {
+    /// Takes back a connection that has not finished its work, in a transaction if `begun`. It is
+    /// released if the server answers within [`SETTLE_TIMEOUT`] of the last statement, and otherwise
+    /// closed.
+    pub(super) fn abandon(mut self, begun: bool) {
         let waited = self.used.elapsed();
         if waited >= SILENCE {
             self.pool.close_idle();
             self.pool.0.breaker.failed("a connection to the database is silent");
         }
-        let left = ROLLBACK_TIMEOUT.saturating_sub(waited);
+        let left = SETTLE_TIMEOUT.saturating_sub(waited);
         let can_wait = !left.is_zero() && !self.open.is_broken && !self.pool.0.breaker.is_open();
         match Handle::try_current() {
             Ok(runtime) if can_wait => {
                 runtime.spawn(async move {
-                    if !self.is_rolled_back_within(left).await {
+                    if !self.is_settled_within(left, begun).await {
                         self.pool.count_unanswered();
-                    } else if self.open.rollbacks < MAX_ROLLBACKS {
-                        self.open.rollbacks += 1;
+                    } else if self.open.abandoned < MAX_ABANDONED {
+                        self.open.abandoned += 1;
                         self.release();
                     }
                 });
@@ -335,15 +350,32 @@ impl PooledConnection {
         }
     }
 
-    /// Rolls back, which waits for the answer to the last statement. Returns false if the server
-    /// has not answered in this time, or if the circuit breaker opens.
-    async fn is_rolled_back_within(&mut self, limit: Duration) -> bool {
+    /// Waits for the answer to the last statement, and ends the transaction. Returns false if the
+    /// server has not answered in this time, or if the circuit breaker opens.
+    async fn is_settled_within(&mut self, limit: Duration, begun: bool) -> bool {
         let breaker = self.pool.0.breaker.clone();
-        let rollback = sqlx::raw_sql("ROLLBACK").execute(&mut self.open.connection);
         tokio::select! {
-            answer = timeout(limit, rollback) => matches!(answer, Ok(Ok(_))),
+            settled = timeout(limit, self.settle(begun)) => matches!(settled, Ok(Ok(()))),
             () = breaker.opened() => false,
         }
+    }
+
+    async fn settle(&mut self, begun: bool) -> Result<(), sqlx::Error> {
+        match self.end(begun).await {
+            // That of the last statement, which is read first.
+            Err(sqlx::Error::Database(_)) if !self.open.is_broken => self.end(begun).await,
+            ended => ended,
+        }
+    }
+
+    async fn end(&mut self, begun: bool) -> Result<(), sqlx::Error> {
+        let connection = &mut self.open.connection;
+        let ended = match begun {
+            true => sqlx::raw_sql("ROLLBACK").execute(connection).await.map(drop),
+            // Outside of a transaction, the server would log a warning.
+            false => connection.ping().await,
+        };
+        ended.inspect_err(|error| self.observe(error))
     }
 }
 

@@ -159,7 +159,7 @@ impl Tx {
     /// Gives the connection back to the pool.
     fn release(mut self) {
         match self.connection.take() {
-            Some(TxConnection::Own(connection)) if self.unfinished => abandon(connection),
+            Some(TxConnection::Own(connection)) if self.unfinished => abandon(connection, self.begun),
             Some(TxConnection::Own(connection)) => release(connection),
             Some(TxConnection::Group(_)) | None => {}
         }
@@ -292,7 +292,7 @@ impl Tx {
 impl Drop for Tx {
     fn drop(&mut self) {
         if let Some(TxConnection::Own(connection)) = self.connection.take() {
-            abandon(connection);
+            abandon(connection, self.begun);
         }
     }
 }
