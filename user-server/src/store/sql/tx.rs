@@ -159,7 +159,9 @@ impl Tx {
     /// Gives the connection back to the pool.
     fn release(mut self) {
         match self.connection.take() {
-            Some(TxConnection::Own(connection)) if self.unfinished => abandon(connection, self.begun),
+            Some(TxConnection::Own(connection)) if self.unfinished => {
+                abandon(connection, self.begun)
+            }
             Some(TxConnection::Own(connection)) => release(connection),
             Some(TxConnection::Group(_)) | None => {}
         }

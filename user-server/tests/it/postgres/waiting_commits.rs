@@ -9,17 +9,18 @@ use user_proto::{Common, ErrorCode, GetUser, IdempotencyKey, VerifyToken};
 
 use super::node;
 use crate::support::{
-    PASSWORD, Postgres, SECRET, TEST_TIMEOUT, TestServer, login, on_behalf_of, postgres, register,
-    run_in,
+    PASSWORD, Postgres, SECRET, TEST_TIMEOUT, TestServer, login, on_behalf_of, register, run_in,
 };
 
 const WRITERS: usize = 8;
 const CALLERS: u8 = 16;
 /// Deadline of requests that give up while the server works for them.
 const SHORT_DEADLINE_MS: u32 = 8;
-/// Maximum number of connections that a node opens meanwhile. One is replaced when a hundred callers
-/// have abandoned it.
+/// Maximum number of connections that a node opens meanwhile. One is replaced when a hundred
+/// callers have abandoned it.
 const MAX_OPENED: i64 = 250;
+/// Maximum number of warnings that the server logs meanwhile: one for each COMMIT without a reader.
+const MAX_WARNINGS: usize = 50;
 /// Query for the number of connections of the service to the server.
 const CONNECTIONS: &str =
     "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'user-server'";
@@ -117,11 +118,11 @@ async fn requests_that_give_up_early_leave_few_commits_behind() {
     node.stop().await;
 }
 
-/// A caller that gives up leaves a connection that is used again, so that requests with deadlines of
-/// a few milliseconds do not make a node open connections.
+/// A caller that gives up leaves a connection that is used again, so that requests with deadlines
+/// of a few milliseconds do not make a node open connections, nor the server fill its log.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_give_up_early_open_no_connections() {
-    let Some(server) = postgres() else { return };
+    let Some(server) = Postgres::dedicated() else { return };
     let url = server.database();
     let node = node(&url, &[("DATABASE_POOL", "4")]).await;
     let client = node.client();
@@ -137,6 +138,9 @@ async fn requests_that_give_up_early_open_no_connections() {
     while callers.join_next().await.is_some() {}
     let opened: i64 = sqlx::query_scalar(OPENED).fetch_one(&mut observer).await.unwrap();
     assert!((1..=MAX_OPENED).contains(&opened), "{opened} connections were opened");
+    let warnings = server.log().matches("there is no transaction in progress").count();
+    println!("WARNINGS {warnings} OPENED {opened}");
+    assert!(warnings <= MAX_WARNINGS, "{warnings} warnings");
     node.login(&client, "ada").await;
     node.stop().await;
 }
