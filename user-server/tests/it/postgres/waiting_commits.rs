@@ -18,7 +18,7 @@ const CALLERS: u8 = 16;
 const SHORT_DEADLINE_MS: u32 = 8;
 /// Maximum number of connections that a node opens meanwhile. One is replaced when a hundred
 /// callers have abandoned it.
-const MAX_OPENED: i64 = 250;
+const MAX_OPENED: i64 = 60;
 /// Maximum number of warnings that the server logs meanwhile: one for each COMMIT without a reader.
 const MAX_WARNINGS: usize = 50;
 /// Query for the number of connections of the service to the server.
