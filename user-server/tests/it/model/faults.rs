@@ -288,7 +288,7 @@ macro_rules! effect_of {
 }
 
 /// Returns the effect of a port method that succeeds, and the kind of event that it records then
-/// and only then; `None` for other methods.
+/// and only then. `None` for other methods, and for a refresh, which is recorded once an hour.
 macro_rules! audited_effect_of {
     (register $registration:ident $change:ident) => {
         Some((AuditKind::Registered, Effect::Registered($registration.verification_id)))
@@ -311,9 +311,6 @@ macro_rules! audited_effect_of {
     };
     (resend $($arg:ident)*) => {
         Some((AuditKind::CodeResent, Effect::CodeResent))
-    };
-    (refresh $($arg:ident)*) => {
-        Some((AuditKind::Refreshed, Effect::Refreshed))
     };
     ($other:ident $($arg:ident)*) => {
         None
