@@ -325,8 +325,8 @@ impl PooledConnection {
     }
 
     /// Takes back a connection that has not finished its work, in a transaction if `begun`. It is
-    /// released if the server answers within [`SETTLE_TIMEOUT`] of the last statement, and otherwise
-    /// closed.
+    /// released if the server answers within [`SETTLE_TIMEOUT`] of the last statement, and
+    /// otherwise closed.
     pub(super) fn abandon(mut self, begun: bool) {
         let waited = self.used.elapsed();
         if waited >= SILENCE {
