@@ -76,7 +76,7 @@ fn main() {
         token.unwrap().as_bytes().to_vec()
     };
     let tokens: Vec<Vec<u8>> = (0..TOKENS).map(|_| issue(&verifiers)).collect();
-    let new_tokens: Vec<Vec<u8>> = (0..=ROUNDS * NEW + NEW).map(|_| issue(&verifiers)).collect();
+    let new_tokens: Vec<Vec<u8>> = (0..(ROUNDS + 1) * NEW).map(|_| issue(&verifiers)).collect();
     let [(eddsa, eddsa_tokens), (es256, es256_tokens)] =
         [TokenAlgorithm::EdDsa, TokenAlgorithm::Es256].map(|signing| {
             let policy = TokenPolicy { signing, ..config.tokens.clone() };

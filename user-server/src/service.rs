@@ -3,7 +3,6 @@
 mod assembly;
 mod background;
 mod components;
-
 mod start_error;
 
 use std::fs::File;

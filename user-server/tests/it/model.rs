@@ -5,6 +5,7 @@
 //! every later run.
 
 mod budgets;
+mod deliveries;
 mod expectations;
 mod faults;
 mod ledger;
@@ -26,7 +27,7 @@ use user_proto::Reply;
 use user_server::domain::Store;
 use user_server::store::{GuardedStore, PostgresOptions, PostgresStore, SqliteStore};
 
-use faults::DeliveryResult;
+use deliveries::DeliveryResult;
 use requests::AnyRequest;
 use requests::register::Register;
 use requests::verify_email::VerifyEmail;

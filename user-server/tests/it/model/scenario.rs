@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use proptest_state_machine::ReferenceStateMachine;
 use user_server::domain::Purpose;
 
-use super::faults::{DeliveryResult, InjectedFault, PlannedFault};
+use super::deliveries::DeliveryResult;
+use super::faults::{InjectedFault, PlannedFault};
 use super::requests::{AnyRequest, ModelRequest, Need};
 use super::values::NETWORKS;
 

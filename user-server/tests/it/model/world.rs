@@ -29,9 +29,8 @@ use user_server::throttle::Throttle;
 use uuid::Uuid;
 
 use super::budgets::{Attempts, EmailBudgets};
-use super::faults::{
-    DeliveryResult, Effect, FaultInjector, FaultyMailer, FaultyStore, PlannedFault, SentEmail,
-};
+use super::deliveries::{DeliveryResult, FaultyMailer, SentEmail};
+use super::faults::{Effect, FaultInjector, FaultyStore, PlannedFault};
 use super::ledger::{DAY, Ledger, millis};
 use super::scenario::Step;
 use super::values::{ADDRESSES, NETWORKS};

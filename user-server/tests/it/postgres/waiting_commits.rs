@@ -139,7 +139,6 @@ async fn requests_that_give_up_early_open_no_connections() {
     let opened: i64 = sqlx::query_scalar(OPENED).fetch_one(&mut observer).await.unwrap();
     assert!((1..=MAX_OPENED).contains(&opened), "{opened} connections were opened");
     let warnings = server.log().matches("there is no transaction in progress").count();
-    println!("WARNINGS {warnings} OPENED {opened}");
     assert!(warnings <= MAX_WARNINGS, "{warnings} warnings");
     node.login(&client, "ada").await;
     node.stop().await;
