@@ -672,6 +672,21 @@ class Asking(unittest.IsolatedAsyncioTestCase):
                 for part in token.split("."):
                     self.assertNotIn(part, found)
 
+    async def test_the_status_has_the_reason_of_a_failed_check(self) -> None:
+        # No call for keys or revocations has failed.
+        client = FakeClient(ConnectionLost("gone"))
+        verifier = Verifier(client)
+        self.addAsyncCleanup(verifier.close)
+        self.assertIsNone(verifier.status().last_error)
+        with self.assertLogs("user_service"):
+            with self.assertRaises(VerifyUnavailable):
+                await verifier.verify(Signer().token())
+            self.assertEqual(verifier.status().last_error, str(client.result))
+            client.result = answered()
+            with mock.patch.object(_outage, "_QUIET", 0.0):
+                await verifier.verify(Signer().token())
+        self.assertIsNone(verifier.status().last_error)
+
     async def test_tokens_that_wait_to_be_asked_about(self) -> None:
         client = FakeClient(answered())
         client.asking = asyncio.Event()

@@ -16,11 +16,12 @@ _QUIET = 1.0
 class Outage:
     """Logs one line when an outage begins, and one when it has ended. Neither has a token in it."""
 
-    __slots__ = ("_failures", "_last", "since")
+    __slots__ = ("_failures", "_last", "reason", "since")
 
     def __init__(self) -> None:
-        # Time at which the outage began, or `None`.
+        # Time at which the outage began, and the reason of its last failure, or `None`.
         self.since: Optional[float] = None
+        self.reason: Optional[str] = None
         self._last = 0.0
         self._failures = 0
 
@@ -28,9 +29,10 @@ class Outage:
         """Counts a token that could not be checked."""
         now = self._last = time.monotonic()
         self._failures += 1
+        self.reason = one_line(reason)
         if self.since is None:
             self.since = now
-            logger.warning("access tokens cannot be checked: %s", one_line(reason))
+            logger.warning("access tokens cannot be checked: %s", self.reason)
 
     def succeeded(self) -> None:
         """Ends an outage. To be called for a checked token, if `since` is set."""
@@ -41,7 +43,7 @@ class Outage:
                 now - self.since,
                 self._failures,
             )
-            self.since, self._failures = None, 0
+            self.since, self.reason, self._failures = None, None, 0
 
 
 def one_line(text: object) -> str:

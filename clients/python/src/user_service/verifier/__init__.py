@@ -88,7 +88,8 @@ class Status:
     unavailable: int
     """Number of tokens about which the service was asked without an answer."""
     last_error: Optional[str]
-    """Error of the last call for keys or revocations; `None` if it succeeded."""
+    """Error of the last call for keys or revocations. If both succeeded, the reason why the last
+    token could not be checked; `None` if that was possible again."""
 
 
 @known_options
@@ -191,6 +192,8 @@ class Verifier:
         """Returns the state and the counters."""
         local = self._local
         errors = [] if self._task is None else list(self._task.errors.values())
+        # A check may fail before the next call for revocations does.
+        errors.append(self._outage.reason)
         return Status(
             ready=local.is_ready,
             age=local.age(),
