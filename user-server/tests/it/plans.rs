@@ -2,18 +2,22 @@
 //! records its statements, and this test reads their plans. A new statement is included once the
 //! suite runs it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use serde_json::Value;
-use sqlx::Row;
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Executor, Row};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use user_server::store::SqliteStore;
+use uuid::Uuid;
 
-use crate::support::{POSTGRES_OPTIONS, postgres_is_installed};
+use crate::round_trips::Bench;
+use crate::support::{POSTGRES_OPTIONS, postgres_is_installed, verify_email};
 
 /// Environment variable with the file to which a process of the suite appends its statements.
 const STATEMENTS_FILE: &str = "TEST_STATEMENTS";
@@ -94,6 +98,76 @@ fn no_statement_scans_a_table_in_postgres() {
     assert!(scans.is_empty(), "{}", scans.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
+/// Number of rows in the tables that have grown.
+const ROWS: i64 = 20_000;
+
+/// Statements that fill the tables in which requests look for rows. None of the rows is due.
+const GROW: [&str; 7] = [
+    "INSERT INTO counters SELECT sha256(int8send(i)), 1, 1, 0, 9999999999999 FROM numbers",
+    "INSERT INTO users (id, username, username_key, email, email_key, mailbox, password_hash,
+         created_at)
+     SELECT gen_random_uuid(), i, i, i, i, i, '', 9999999999999 FROM numbers",
+    "INSERT INTO sessions (id, user_id, kid, created_at, rotated_at)
+     SELECT gen_random_uuid(), id, '', 9999999999999, 9999999999999 FROM users",
+    "INSERT INTO verifications (id, purpose, email, email_key, mailbox, budget_key, dead, kid,
+         expires_at, created_at)
+     SELECT gen_random_uuid(), 'registration', i, i, i, i, 0, '', 9999999999999, 9999999999999
+     FROM numbers",
+    "INSERT INTO idempotency_keys (key, kid, request, holder, expires_at, done_at)
+     SELECT gen_random_uuid(), '', '', gen_random_uuid(), 9999999999999, 9999999999999
+     FROM numbers",
+    "INSERT INTO known_networks SELECT id, '', 9999999999999 FROM users",
+    "INSERT INTO audit (id, at, kind, user_id, detail, seq)
+     SELECT gen_random_uuid(), 9999999999999, 'login', gen_random_uuid(), '', 1000000000 + i
+     FROM numbers",
+];
+
+/// A plan suits the size that a table had when the plan was made, and stays until the table is
+/// analyzed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_plan_from_before_the_tables_grew_scans_one() {
+    let Some(bench) = Bench::start().await else { return };
+    expect_no_scan(bench).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_does_one_behind_a_pooler_with_prepared_statements() {
+    let Some((_pooler, bench)) = Bench::behind_pooler().await else { return };
+    expect_no_scan(bench).await;
+}
+
+async fn expect_no_scan(mut bench: Bench) {
+    let mut observer = PgConnection::connect(&bench.server.url(&bench.database)).await.unwrap();
+    // The server makes a plan for all parameters once a statement was executed five times.
+    for name in ["ada", "grace", "joan", "mary", "ruth", "susan"] {
+        bench.run(name, false).await;
+    }
+    for statement in GROW {
+        let statement =
+            format!("WITH numbers AS (SELECT generate_series(1, {ROWS}) AS i) {statement}");
+        observer.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+    }
+    let before = rows_read(&bench, &mut observer).await;
+    bench.run("zoe", false).await;
+    let after = rows_read(&bench, &mut observer).await;
+    let read: BTreeMap<_, _> =
+        after.iter().map(|(table, rows)| (table.as_str(), rows - before[table])).collect();
+    assert!(read["counters"] > 0, "{read:?}");
+    assert!(read.values().all(|rows| *rows < ROWS), "{read:?}");
+    bench.node.stop().await;
+}
+
+/// Returns the number of rows that were read from each table.
+async fn rows_read(bench: &Bench, observer: &mut PgConnection) -> BTreeMap<String, i64> {
+    // A session reports what it has done after a statement, at most once a second.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let request = verify_email(Uuid::new_v4(), "000000");
+    bench.node.client().call(request).await.unwrap_err();
+    let query = "SELECT relname::text, (seq_tup_read + COALESCE(idx_tup_fetch, 0))::bigint
+                 FROM pg_stat_user_tables";
+    sqlx::query_as(query).fetch_all(observer).await.unwrap().into_iter().collect()
+}
+
 /// Statements that read whole tables on purpose: the list of retired keys, the counts and the list
 /// of emails of an operator's commands, and what a node does once when it starts.
 const FULL_READS: [&str; 5] = [
@@ -107,10 +181,13 @@ const FULL_READS: [&str; 5] = [
 /// Returns `true` for a statement of the server that reads or changes rows; `false` for transaction
 /// control and for queries of the catalog.
 fn must_use_index(statement: &str) -> bool {
-    let ours = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"]
-        .iter()
-        .any(|verb| statement.starts_with(verb))
-        && !FULL_READS.iter().any(|read| statement.starts_with(read));
+    // In a stored function also an expression, such as `result := (SELECT ...)`.
+    let is_expression = statement.starts_with(|first: char| first.is_lowercase() || first == '(');
+    let ours = is_expression && statement.contains("SELECT ")
+        || ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"]
+            .iter()
+            .any(|verb| statement.starts_with(verb));
+    let ours = ours && !FULL_READS.iter().any(|read| statement.starts_with(read));
     ours && !statement.contains("pg_")
         && !statement.contains("_sqlx_migrations")
         && !statement.contains("sqlite_")

@@ -70,24 +70,24 @@ struct Measured {
 }
 
 /// A node on a database behind the proxy.
-struct Bench {
-    server: &'static Postgres,
-    database: String,
+pub struct Bench {
+    pub server: &'static Postgres,
+    pub database: String,
     proxy: CountingProxy,
-    node: TestServer,
+    pub node: TestServer,
     client: Client,
     measured: Vec<Measured>,
 }
 
 impl Bench {
-    async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         let server = postgres()?;
         let url = server.database();
         Some(Self::start_at(server, &url, &[]).await)
     }
 
     /// Starts a node that sends its requests through pgbouncer with prepared statements.
-    async fn behind_pooler() -> Option<(Pgbouncer, Self)> {
+    pub async fn behind_pooler() -> Option<(Pgbouncer, Self)> {
         let server = postgres()?;
         let pooler = Pgbouncer::with_prepared_statements(server)?;
         let direct = server.database();
@@ -137,7 +137,7 @@ impl Bench {
     }
 
     /// Makes each request once. Measures them if `is_warm` is set.
-    async fn run(&mut self, name: &str, is_warm: bool) {
+    pub async fn run(&mut self, name: &str, is_warm: bool) {
         let as_measured = |request| is_warm.then_some(request);
         let here = || on_behalf_of("203.0.113.7");
         let (email, other) = (format!("{name}@example.org"), format!("{name}.other"));

@@ -22,19 +22,6 @@ pub(super) fn function(function: Function) -> Option<&'static str> {
     })
 }
 
-/// Builds the query for the counters with the keys that a parameter lists. They are an array, for
-/// which the index is used: a join with the list would read the whole table while it is small.
-macro_rules! counters {
-    ($keys:literal) => {
-        concat!(
-            "(SELECT jsonb_build_object('counters', jsonb_agg(to_jsonb(counters.*))) FROM counters
-              WHERE key = ANY (ARRAY(SELECT list.key::bytea FROM jsonb_array_elements_text(",
-            $keys,
-            "::jsonb) AS list (key))) HAVING COUNT(*) > 0)::text"
-        )
-    };
-}
-
 /// Builds the statement of a lookup, with the column by which the user is found. `$2` is the
 /// username that may be taken, and `$3` the list of keys of counters.
 macro_rules! lookup {
@@ -42,18 +29,18 @@ macro_rules! lookup {
         concat!(
             "SELECT (SELECT to_jsonb(users.*) FROM users WHERE ",
             $user,
-            " = $1)::text, EXISTS (SELECT 1 FROM users WHERE username_key = $2), ",
-            counters!("$3")
+            " = $1)::text, EXISTS (SELECT 1 FROM users WHERE username_key = $2), \
+             read_counters_v1($3::jsonb)::text"
         )
     };
 }
 
 /// Returns the statement that reads a verification, and counters.
 pub(super) fn lookup_verification() -> Option<&'static str> {
-    Some(concat!(
-        "SELECT (SELECT to_jsonb(verifications.*) FROM verifications WHERE id = $1)::text, ",
-        counters!("$2")
-    ))
+    Some(
+        "SELECT (SELECT to_jsonb(verifications.*) FROM verifications WHERE id = $1)::text, \
+         read_counters_v1($2::jsonb)::text",
+    )
 }
 
 /// Returns the statement that reads a user, and counters.

@@ -129,6 +129,9 @@ impl PostgresOptions {
                 ("default_transaction_isolation", "read committed"),
                 // Rows that are read as JSON contain bytes.
                 ("bytea_output", "hex"),
+                // A plan from before a table grew must not read all of it, and statements are
+                // planned when the tables of a new service are empty.
+                ("enable_seqscan", "off"),
             ])
         })
     }

@@ -49,6 +49,7 @@ pub fn set_defaults(server: &Postgres, database: &str) {
         "lock_timeout = '1500ms'",
         "bytea_output = 'hex'",
         "default_transaction_isolation = 'read committed'",
+        "enable_seqscan = off",
     ] {
         assert!(server.psql("postgres", &format!("ALTER DATABASE {database} SET {setting}")));
     }
