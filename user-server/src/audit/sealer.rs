@@ -19,8 +19,10 @@ use crate::metrics::AuditMetrics;
 const PERIOD: Duration = Duration::from_secs(1);
 /// Duration of the lease. A node that fails prevents the others from sealing for at most this long.
 const LEASE: Duration = Duration::from_secs(5);
-/// Maximum number of entries that are sealed or pruned in one transaction.
+/// Maximum number of entries that are sealed in one transaction.
 const BATCH: u32 = 500;
+/// Maximum number of entries that are pruned in one transaction, so that it takes about 10 ms.
+const PRUNE_BATCH: u32 = 200;
 /// Interval between two runs in which old audit entries are pruned.
 const PRUNE_PERIOD: Duration = Duration::from_secs(600);
 /// Timeout of one database operation, so that an unresponsive database does not delay the next
@@ -135,9 +137,9 @@ impl Sealer {
         let start = Instant::now();
         while start.elapsed() < PERIOD {
             let began = Instant::now();
-            let pruned = within(self.log.prune(before, BATCH, self.update(false))).await?;
+            let pruned = within(self.log.prune(before, PRUNE_BATCH, self.update(false))).await?;
             *rows += pruned;
-            if pruned < u64::from(BATCH) {
+            if pruned < u64::from(PRUNE_BATCH) {
                 return Ok(true);
             }
             tokio::time::sleep(deletion_pause(began.elapsed())).await;

@@ -1,5 +1,6 @@
 //! The service on PostgreSQL: one node, several nodes, and an unresponsive database.
 
+mod abandoned;
 mod commands;
 mod newer_schema;
 mod pooler;
@@ -234,7 +235,7 @@ async fn a_sweep_survives_a_failing_step_and_deletes_in_short_transactions() {
     let triggers = "
         CREATE FUNCTION few() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
-                IF (SELECT COUNT(*) FROM gone) > 1000 THEN RAISE 'too many'; END IF;
+                IF (SELECT COUNT(*) FROM gone) > 200 THEN RAISE 'too many'; END IF;
                 RETURN NULL;
             END $$;
         CREATE TRIGGER few AFTER DELETE ON counters REFERENCING OLD TABLE AS gone

@@ -159,9 +159,9 @@ impl AuditTrail for SqlStore {
         if !update(&mut pruned, ChainStep::Prune(*seq, hash_of(hash)?)) {
             return tx.undo(0).await;
         }
-        let rows = tx
-            .run(sqlx::query("DELETE FROM audit WHERE seq IS NOT NULL AND seq <= $1").bind(seq))
-            .await?;
+        // With a lower bound, since the index contains deleted entries until it is vacuumed.
+        let delete = "DELETE FROM audit WHERE seq IS NOT NULL AND seq > $1 AND seq <= $2";
+        let rows = tx.run(sqlx::query(delete).bind(chain.anchor_seq).bind(seq)).await?;
         store_chain(&mut tx, &chain, &pruned).await?;
         tx.commit().await?;
         Ok(rows)

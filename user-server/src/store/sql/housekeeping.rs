@@ -11,8 +11,9 @@ use crate::domain::{
 
 /// Maximum number of hash classes to return.
 const MAX_CLASSES: usize = 64;
-/// Maximum number of rows that one transaction deletes, so that it blocks no writer for long.
-const BATCH: i64 = 1000;
+/// Maximum number of rows that one transaction deletes, so that it takes about 10 ms: it blocks no
+/// writer for longer, and takes a core from no request for longer.
+const BATCH: i64 = 200;
 
 /// Builds the statement that deletes a batch of the rows of a table that satisfy a condition. The
 /// condition is repeated, since a row may change between its selection and its deletion.
@@ -116,13 +117,15 @@ impl Housekeeping for SqlStore {
         // One batch of each step in turn, so that neither a long nor a failing step holds up the
         // others.
         while !steps.is_empty() {
-            let (began, mut remaining) = (Instant::now(), Vec::new());
+            let mut remaining = Vec::new();
             for step in steps {
+                let began = Instant::now();
                 match self.delete_batch(step).await {
                     Ok(rows) => {
                         deleted += rows;
                         if rows >= BATCH.unsigned_abs() {
                             remaining.push(step);
+                            tokio::time::sleep(deletion_pause(began.elapsed())).await;
                         }
                     }
                     Err(fault) => {
@@ -131,9 +134,6 @@ impl Housekeeping for SqlStore {
                 }
             }
             steps = remaining;
-            if !steps.is_empty() {
-                tokio::time::sleep(deletion_pause(began.elapsed())).await;
-            }
         }
         first_fault.map_or(Ok(deleted), Err)
     }

@@ -1,5 +1,5 @@
 //! Transactions. If a transaction is dropped before it has ended, because of a deadline or a fault,
-//! its connection is abandoned: the database may never answer on it, so nothing waits for it.
+//! its connection is abandoned: the database may never answer on it, so no request waits for it.
 
 use std::io;
 use std::time::Duration;

@@ -5,27 +5,16 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
-use user_proto::{Common, ErrorCode, GetUser, IdempotencyKey, VerifyToken};
+use user_proto::{ErrorCode, GetUser, VerifyToken};
 
+use super::abandoned::callers;
 use super::node;
-use crate::support::{
-    PASSWORD, Postgres, SECRET, TEST_TIMEOUT, TestServer, login, on_behalf_of, register, run_in,
-};
+use crate::support::{Postgres, SECRET, TEST_TIMEOUT, on_behalf_of, register, run_in};
 
 const WRITERS: usize = 8;
-const CALLERS: u8 = 16;
-/// Deadline of requests that give up while the server works for them.
-const SHORT_DEADLINE_MS: u32 = 8;
-/// Maximum number of connections that a node opens meanwhile. One is replaced when a hundred
-/// callers have abandoned it.
-const MAX_OPENED: i64 = 60;
-/// Maximum number of warnings that the server logs meanwhile: one for each COMMIT without a reader.
-const MAX_WARNINGS: usize = 50;
 /// Query for the number of connections of the service to the server.
 const CONNECTIONS: &str =
     "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = 'user-server'";
-/// Query for the number of connections to the database that were ever opened.
-const OPENED: &str = "SELECT sessions FROM pg_stat_database WHERE datname = current_database()";
 /// Connections that a node opens, and as many that wait for their commit, with some tolerance.
 const MAX_CONNECTIONS: i64 = 20;
 /// Time after which a node knows that commits wait: requests give up after 2.5 s.
@@ -116,53 +105,6 @@ async fn requests_that_give_up_early_leave_few_commits_behind() {
     assert!(server.psql("postgres", "ALTER SYSTEM SET synchronous_standby_names = ''"));
     assert!(server.psql("postgres", "SELECT pg_reload_conf()"));
     node.stop().await;
-}
-
-/// A caller that gives up leaves a connection that is used again, so that requests with deadlines
-/// of a few milliseconds do not make a node open connections, nor the server fill its log.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_that_give_up_early_open_no_connections() {
-    let Some(server) = Postgres::dedicated() else { return };
-    let url = server.database();
-    let node = node(&url, &[("DATABASE_POOL", "4")]).await;
-    let client = node.client();
-    let ada = node.account(&client, "ada").await;
-    let mut observer = PgConnection::connect(&url).await.unwrap();
-    let mut callers = callers(&node, SHORT_DEADLINE_MS);
-    let began = Instant::now();
-    while began.elapsed() < REFUSED {
-        client.call(GetUser { access_token: ada.session.access_token.clone() }).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    callers.abort_all();
-    while callers.join_next().await.is_some() {}
-    let opened: i64 = sqlx::query_scalar(OPENED).fetch_one(&mut observer).await.unwrap();
-    assert!((1..=MAX_OPENED).contains(&opened), "{opened} connections were opened");
-    let warnings = server.log().matches("there is no transaction in progress").count();
-    assert!(warnings <= MAX_WARNINGS, "{warnings} warnings");
-    node.login(&client, "ada").await;
-    node.stop().await;
-}
-
-/// Sends logins with this deadline from many clients, each with another idempotency key.
-fn callers(node: &TestServer, deadline_ms: u32) -> JoinSet<()> {
-    let mut callers = JoinSet::new();
-    for caller in 0..CALLERS {
-        let client = node.client();
-        callers.spawn(async move {
-            for number in 0_u64.. {
-                let mut key = [caller; 16];
-                key[..8].copy_from_slice(&number.to_be_bytes());
-                let common = Common {
-                    idempotency_key: Some(IdempotencyKey(key)),
-                    deadline_ms: Some(deadline_ms),
-                    ..Common::default()
-                };
-                let _ = client.call_with(login("nobody", PASSWORD), common).await;
-            }
-        });
-    }
-    callers
 }
 
 #[test]
