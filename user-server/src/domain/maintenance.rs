@@ -52,12 +52,12 @@ pub struct InspectionBounds {
     pub is_hash: fn(&str) -> bool,
 }
 
-/// Returns the pause after a batch of a long deletion that took this time. It is three times as
-/// long, so that requests hardly wait for the deletion, but at most a second: a slow database must
+/// Returns the pause after a batch of a long deletion that took this time. It is nine times as
+/// long, so that requests hardly wait for the deletion, but at most 100 ms: a slow database must
 /// not make the deletion slower than rows are added.
 #[must_use]
 pub fn deletion_pause(took: Duration) -> Duration {
-    (took * 3).min(Duration::from_secs(1))
+    (took * 9).min(Duration::from_millis(100))
 }
 
 port! {

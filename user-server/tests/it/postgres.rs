@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod commands;
+mod lock_waits;
 mod newer_schema;
 mod pooler;
 mod revocations;

@@ -133,7 +133,7 @@ async fn the_functions_refuse_another_isolation_level() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_that_commits_meanwhile_is_ended_too() {
     let Some(server) = postgres() else { return };
-    for method in ["delete_user", "end_all_sessions", "update_user", "reset_password"] {
+    for method in ["delete_user", "end_all_sessions", "update_user", "reset_password", "disable"] {
         let url = server.database();
         let options = PostgresOptions::parse(&url, 4, false).unwrap();
         PostgresStore::migrate(&options).await.unwrap();
@@ -159,6 +159,7 @@ async fn a_login_that_commits_meanwhile_is_ended_too() {
                         of.end_all_sessions_at(ada.id, NOW).await.map(|ended| ended.sessions == 2)
                     }
                     "update_user" => of.update_user_at(update, NOW).await.map(|_| true),
+                    "disable" => of.disable_at(ada.id, NOW).await.map(|ended| ended.is_some()),
                     _ => of.reset_password_at(&reset, "new", NOW).await.map(|done| done.is_some()),
                 }
             })

@@ -150,7 +150,7 @@ impl Frames {
     }
 
     /// Handles one message. Returns the statement if the driver now waits for its result. A Sync
-    /// without a statement is a test of the connection, which no request waits for.
+    /// without a statement is a test of a connection that was idle for a second, so it is not warm.
     fn statement(&mut self, kind: u8, body: &[u8]) -> Option<String> {
         let mut texts = body.split(|byte| *byte == 0);
         let mut text = || String::from_utf8_lossy(texts.next().unwrap_or_default()).into_owned();

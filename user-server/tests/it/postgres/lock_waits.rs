@@ -1,0 +1,98 @@
+//! Rows that another transaction has locked: a request waits for at most the time limit of a lock,
+//! and what the server then reports does not count as an outage.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::{Connection, Executor, PgConnection};
+use tokio::task::JoinSet;
+use user_proto::{ErrorCode, UpdateUser};
+use user_server::store::{PostgresOptions, PostgresStore};
+
+use super::node;
+use crate::contract::fixture::{DAY, Db, at};
+use crate::contract::sweep;
+use crate::support::{PASSWORD, Postgres, TEST_TIMEOUT, login, on_behalf_of, postgres, update};
+
+/// Requests that wait at once. Three failures of connections would open the circuit breaker.
+const WAITING: usize = 6;
+/// Maximum time that a request waits for the database, with some tolerance.
+const LIMIT: Duration = Duration::from_millis(3500);
+/// A request that was answered with UNAVAILABLE may still have renamed the account.
+const LOCK: &str = "BEGIN; SELECT 1 FROM users WHERE username LIKE 'ada%' FOR UPDATE";
+/// Number of sessions of the node that wait for a lock.
+const COUNT: &str = "SELECT COUNT(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+/// Cancels their statements, which then fail as at a timeout.
+const CANCEL: &str = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_that_is_held_fails_only_the_requests_that_wait_for_it() {
+    let Some(server) = Postgres::dedicated() else { return };
+    let url = server.database();
+    // More connections than requests that wait, so that the others need not wait for one.
+    let node = node(&url, &[("DATABASE_POOL", "16")]).await;
+    let client = node.client();
+    let ada = node.account(&client, "ada").await;
+    node.account(&client, "eve").await;
+    let mut holder = PgConnection::connect(&url).await.unwrap();
+    let mut observer = PgConnection::connect(&url).await.unwrap();
+
+    for is_cancelled in [false, true] {
+        holder.execute(LOCK).await.unwrap();
+        let mut requests = JoinSet::new();
+        for number in 0..WAITING {
+            let (client, access) = (node.client(), ada.access());
+            requests.spawn(async move {
+                let (began, name) = (Instant::now(), format!("ada{number}"));
+                let rename = UpdateUser { username: Some(name.into()), ..update(&access) };
+                (client.call(rename).await.map(drop), began.elapsed())
+            });
+        }
+        let began = Instant::now();
+        while sqlx::query_scalar::<_, i64>(COUNT).fetch_one(&mut observer).await.unwrap() == 0 {
+            assert!(began.elapsed() < TEST_TIMEOUT, "no request waits");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        while !requests.is_empty() {
+            if is_cancelled {
+                observer.execute(CANCEL).await.unwrap();
+            }
+            // It would fail if the circuit breaker were open. It comes from another network, since
+            // the other requests have locked the counters of theirs.
+            client.call_with(login("eve", PASSWORD), on_behalf_of("203.0.113.7")).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            while let Some(done) = requests.try_join_next() {
+                let (result, took) = done.unwrap();
+                assert_eq!(result.unwrap_err().code(), Some(ErrorCode::UNAVAILABLE));
+                assert!(took < LIMIT, "{took:?}");
+            }
+        }
+        holder.execute("ROLLBACK").await.unwrap();
+    }
+    for reason in ["due to lock timeout", "due to user request"] {
+        assert!(server.log().contains(reason), "no statement was canceled {reason}");
+    }
+    let access = ada.access();
+    let rename = UpdateUser { username: Some("ada.2".into()), ..update(&access) };
+    client.call(rename).await.unwrap();
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_passes_over_a_counter_that_is_locked() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let options = PostgresOptions::parse(&url, 8, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    let db: Db = Arc::new(PostgresStore::open(&options));
+    sweep::expired_counters(&db, 3).await;
+    let mut holder = PgConnection::connect(&url).await.unwrap();
+    holder.execute("BEGIN; SELECT 1 FROM counters ORDER BY key LIMIT 1 FOR UPDATE").await.unwrap();
+    let began = Instant::now();
+    assert_eq!(sweep::sweep(&db, at(10 * DAY)).await, 2);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    holder.execute("ROLLBACK").await.unwrap();
+    assert_eq!(sweep::sweep(&db, at(10 * DAY)).await, 1);
+}
