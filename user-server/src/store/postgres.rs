@@ -127,7 +127,7 @@ const BEGIN: Begin = begin!(
         "BEGIN ISOLATION LEVEL READ COMMITTED; ",
         "SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '1500ms'; ",
         "SET LOCAL idle_in_transaction_session_timeout = '10s'; ",
-        "SET LOCAL bytea_output = 'hex'; SET LOCAL enable_seqscan = off"
+        "SET LOCAL bytea_output = 'hex'; SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
     ),
     "2500ms"
 );
@@ -137,7 +137,7 @@ const BEGIN_BACKGROUND: Begin = begin!(
         "BEGIN ISOLATION LEVEL READ COMMITTED; ",
         "SET LOCAL statement_timeout = '5s'; SET LOCAL lock_timeout = '4s'; ",
         "SET LOCAL idle_in_transaction_session_timeout = '10s'; ",
-        "SET LOCAL bytea_output = 'hex'; SET LOCAL enable_seqscan = off"
+        "SET LOCAL bytea_output = 'hex'; SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
     ),
     "0"
 );

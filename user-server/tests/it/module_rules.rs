@@ -128,6 +128,15 @@ fn every_change_of_a_user_increments_its_version() {
     }
 }
 
+/// PostgreSQL compares every row with every row of such a query once that no longer fits in
+/// `work_mem`. `NOT EXISTS` becomes a join.
+#[test]
+fn no_statement_uses_not_in_with_a_query() {
+    let sources = server_sources();
+    let mut store = sources.iter().filter(|source| source.top_level() == "store");
+    assert!(!store.any(|source| source.code.contains("NOT IN (SELECT")));
+}
+
 #[test]
 fn the_latest_instant_is_the_same_in_the_service_and_on_the_wire() {
     assert_eq!(Timestamp::MAX_SECONDS, user_proto::limits::MAX_INSTANT);

@@ -132,6 +132,9 @@ impl PostgresOptions {
                 // A plan from before a table grew must not read all of it, and statements are
                 // planned when the tables of a new service are empty.
                 ("enable_seqscan", "off"),
+                // It makes a statement that has to read a table look so expensive that PostgreSQL
+                // would compile it, which takes longer than most of them.
+                ("jit", "off"),
             ])
         })
     }

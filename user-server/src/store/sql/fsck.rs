@@ -66,7 +66,8 @@ fn statements(bounds: &InspectionBounds, now: Timestamp) -> Vec<Statement> {
         ),
         (
             "sessions: each belongs to a user",
-            "SELECT id FROM sessions WHERE user_id NOT IN (SELECT id FROM users) LIMIT $1",
+            "SELECT id FROM sessions
+             WHERE NOT EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id) LIMIT $1",
             vec![],
         ),
         (

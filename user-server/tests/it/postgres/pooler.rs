@@ -50,6 +50,7 @@ pub fn set_defaults(server: &Postgres, database: &str) {
         "bytea_output = 'hex'",
         "default_transaction_isolation = 'read committed'",
         "enable_seqscan = off",
+        "jit = off",
     ] {
         assert!(server.psql("postgres", &format!("ALTER DATABASE {database} SET {setting}")));
     }
