@@ -10,9 +10,10 @@ use user_proto::{ErrorCode, UpdateUser};
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use super::node;
+use super::waiting_logins::until_waiting;
 use crate::contract::fixture::{DAY, Db, at};
 use crate::contract::sweep;
-use crate::support::{PASSWORD, Postgres, TEST_TIMEOUT, login, on_behalf_of, postgres, update};
+use crate::support::{PASSWORD, Postgres, login, on_behalf_of, postgres, update};
 
 /// Requests that wait at once. Three failures of connections would open the circuit breaker.
 const WAITING: usize = 6;
@@ -20,10 +21,7 @@ const WAITING: usize = 6;
 const LIMIT: Duration = Duration::from_millis(3500);
 /// A request that was answered with UNAVAILABLE may still have renamed the account.
 const LOCK: &str = "BEGIN; SELECT 1 FROM users WHERE username LIKE 'ada%' FOR UPDATE";
-/// Number of sessions of the node that wait for a lock.
-const COUNT: &str = "SELECT COUNT(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event_type = 'Lock'";
-/// Cancels their statements, which then fail as at a timeout.
+/// Cancels the statements that wait for a lock, which then fail as at a timeout.
 const CANCEL: &str = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
@@ -37,7 +35,7 @@ async fn a_lock_that_is_held_fails_only_the_requests_that_wait_for_it() {
     let ada = node.account(&client, "ada").await;
     node.account(&client, "eve").await;
     let mut holder = PgConnection::connect(&url).await.unwrap();
-    let mut observer = PgConnection::connect(&url).await.unwrap();
+    let observer = sqlx::PgPool::connect(&url).await.unwrap();
 
     for is_cancelled in [false, true] {
         holder.execute(LOCK).await.unwrap();
@@ -50,11 +48,7 @@ async fn a_lock_that_is_held_fails_only_the_requests_that_wait_for_it() {
                 (client.call(rename).await.map(drop), began.elapsed())
             });
         }
-        let began = Instant::now();
-        while sqlx::query_scalar::<_, i64>(COUNT).fetch_one(&mut observer).await.unwrap() == 0 {
-            assert!(began.elapsed() < TEST_TIMEOUT, "no request waits");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until_waiting(&observer, "UpdateUser").await;
         while !requests.is_empty() {
             if is_cancelled {
                 observer.execute(CANCEL).await.unwrap();

@@ -53,7 +53,7 @@ impl Waiting {
 }
 
 /// Waits until a transaction waits for a lock.
-async fn until_waiting(pool: &sqlx::PgPool, method: &str) {
+pub async fn until_waiting(pool: &sqlx::PgPool, method: &str) {
     let began = Instant::now();
     loop {
         let waiting = "SELECT COUNT(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
