@@ -297,10 +297,7 @@ async fn unlock(
     let clock = SharedClock::new(Arc::new(SystemClock));
     clock.correct(database::now(&**store).await?, SystemClock.now(), std::time::Duration::ZERO);
     let throttle = Throttle::new(store.clone(), Arc::new(clock), pseudonyms);
-    for login in [&account.username_key, &account.email_key] {
-        throttle.clear(login).await?;
-    }
-    throttle.clear_passwords(account.id).await?;
+    throttle.clear(&account.username_key, &account.email_key, account.id).await?;
     Ok(())
 }
 

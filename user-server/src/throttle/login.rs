@@ -236,16 +236,27 @@ impl Throttle {
         self.counters.adjust(refund, None).await.map(drop)
     }
 
-    /// Resets the failed attempts and waits of a login identifier for all networks, after the user
-    /// has authenticated in another way or an operator has unlocked the account.
-    pub async fn clear(&self, login: &str) -> Result<(), Fault> {
+    /// Resets the failed attempts and waits of both login identifiers of a user for all networks,
+    /// and the number of wrong current passwords, after the user has authenticated in another way
+    /// or an operator has unlocked the account.
+    pub async fn clear(
+        &self,
+        username_key: &str,
+        email_key: &str,
+        user_id: Uuid,
+    ) -> Result<(), Fault> {
         let now = self.clock.now();
-        let keys = self.login_keys(login);
+        let [username, email] = [username_key, email_key].map(|login| self.login_keys(login));
+        let passwords = slots(&self.pseudonyms, Budget::WrongPasswords, Payer::User(user_id));
+        let keys = [&username[..], &email, &keys(&passwords)].concat();
         let clear = Adjustment::new(keys, move |stored| {
-            if let Some(slots) = LoginSlots::of(stored, false, &[]) {
-                slots.clear(now);
+            let (logins, passwords) = stored.split_at_mut(username.len() + email.len());
+            for login in logins.chunks_exact_mut(username.len()) {
+                if let Some(slots) = LoginSlots::of(login, false, &[]) {
+                    slots.clear(now);
+                }
             }
-            Ok(Allowance::Full)
+            policy::reset(passwords)
         });
         self.counters.adjust(clear, None).await.map(drop)
     }

@@ -69,11 +69,4 @@ impl Throttle {
     pub fn password_keys(&self, session_id: Uuid, user_id: Uuid) -> Vec<[u8; 32]> {
         self.keys_of(&budgets(session_id, user_id))
     }
-
-    /// Resets the number of wrong current passwords of a user, after the user has authenticated in
-    /// another way or an operator has unlocked the account.
-    pub async fn clear_passwords(&self, user_id: Uuid) -> Result<(), Fault> {
-        let slots = slots(&self.pseudonyms, Budget::WrongPasswords, Payer::User(user_id));
-        self.counters.adjust(Adjustment::new(keys(&slots), policy::reset), None).await.map(drop)
-    }
 }

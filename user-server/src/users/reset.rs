@@ -77,9 +77,7 @@ impl Users {
         // Clears the failed logins of both login texts and the wrong current passwords, since the
         // owner has proved their identity. Done before the reset, so that the owner is not locked
         // out after a crash between the two.
-        self.throttle.clear(&user.username_key).await?;
-        self.throttle.clear(&user.email_key).await?;
-        self.throttle.clear_passwords(user.id).await?;
+        self.throttle.clear(&user.username_key, &user.email_key, user.id).await?;
         let at = self.clock.now();
         let change = Change::new(
             context.at(at),

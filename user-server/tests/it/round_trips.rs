@@ -7,14 +7,16 @@ use std::time::{Duration, Instant};
 
 use user_proto::client::Client;
 use user_proto::{
-    Common, DeleteUser, GetUser, IdempotencyKey, Logout, RefreshToken, RequestMessage,
+    Common, ConfirmEmail, DeleteUser, ErrorCode, GetUser, IdempotencyKey, Logout, RefreshToken,
+    RequestMessage, ResendCode, Secret,
 };
 use uuid::Uuid;
 
 use crate::postgres::{node, set_defaults};
 use crate::support::{
-    Account, CountingProxy, PASSWORD, Pgbouncer, Postgres, RoundTrip, TestServer, login,
-    on_behalf_of, postgres, register, request_reset, update, verify_email,
+    Account, CountingProxy, NEW_PASSWORD, NO_CODE, PASSWORD, Pgbouncer, Postgres, ReceivedEmail,
+    RoundTrip, TestServer, login, on_behalf_of, outcome, postgres, register, request_reset, reset,
+    update, update_with_password, verify_email,
 };
 
 /// Distance to the database in the measurement.
@@ -34,6 +36,19 @@ const LIMITS: &[(&str, usize)] = &[
     ("Logout, all of 100 sessions", 2),
     ("DeleteUser, two sessions", 4),
     ("DeleteUser, 100 sessions", 4),
+    ("UpdateUser, the password", 5),
+    ("UpdateUser, the address", 5),
+    ("ConfirmEmail", 5),
+    ("ResetPassword", 6),
+    ("ResendCode", 7),
+    ("ResendCode, too soon", 2),
+    ("Logout with a refresh token", 2),
+    ("Logout, repeated", 3),
+    ("RefreshToken, repeated", 2),
+    ("RefreshToken, too often", 1),
+    ("RefreshToken, stolen", 3),
+    ("Login, a wrong password", 3),
+    ("VerifyEmail, a wrong code", 2),
 ];
 
 /// Parts of the statements of background tasks, which run at the same time.
@@ -110,20 +125,35 @@ impl Bench {
         Self { server, database: database.to_owned(), proxy, node, client, measured: Vec::new() }
     }
 
-    /// Makes a call, and adds its round trips to the results if `request` names it.
+    /// Makes a call that succeeds, and adds its round trips to the results if `request` names it.
     async fn call<M: RequestMessage>(
         &mut self,
         request: Option<&'static str>,
         message: M,
         common: Common<'static>,
     ) -> M::Reply {
+        let reply = self.attempt(request, message, common).await;
+        reply.unwrap_or_else(|code| panic!("{request:?}: {code:?}"))
+    }
+
+    /// Like [`Bench::call`], for a call that may be refused.
+    async fn attempt<M: RequestMessage>(
+        &mut self,
+        request: Option<&'static str>,
+        message: M,
+        common: Common<'static>,
+    ) -> Result<M::Reply, ErrorCode> {
         let (first, began) = (self.proxy.trips().len(), Instant::now());
         let reply = self.client.call_with(message, common).await;
         let (span, time) = (first..self.proxy.trips().len(), began.elapsed());
         if let Some(request) = request {
             self.measured.push(Measured { request, span, time });
         }
-        reply.unwrap_or_else(|error| panic!("{request:?}: {error}"))
+        outcome(reply)
+    }
+
+    fn psql(&self, statement: &str) {
+        assert!(self.server.psql(&self.database, statement), "{statement}");
     }
 
     /// Inserts sessions of a user.
@@ -133,7 +163,7 @@ impl Bench {
              SELECT gen_random_uuid(), '{user_id}', 'kid', 1, 9999999999999
              FROM generate_series(1, {number})"
         );
-        assert!(self.server.psql(&self.database, &insert));
+        self.psql(&insert);
     }
 
     /// Makes each request once. Measures them if `is_warm` is set.
@@ -147,9 +177,7 @@ impl Bench {
         let session = self.call(as_measured("VerifyEmail"), verify, here()).await;
         let ada = Account { session, email: email.clone() };
         let logged_in = self.call(as_measured("Login"), login(&email, PASSWORD), here()).await;
-        let key = IdempotencyKey(*Uuid::new_v4().as_bytes());
-        let keyed = Common { idempotency_key: Some(key), ..here() };
-        self.call(as_measured("Login with a key"), login(&email, PASSWORD), keyed).await;
+        self.call(as_measured("Login with a key"), login(&email, PASSWORD), keyed()).await;
         let refresh = RefreshToken { refresh_token: logged_in.refresh_token.clone() };
         let session = self.call(as_measured("RefreshToken"), refresh, here()).await;
         let get = || GetUser { access_token: session.access_token.clone() };
@@ -173,6 +201,78 @@ impl Bench {
         self.insert_sessions(last.session.user_id, 99);
         let logout = Logout { token: last.session.access_token.clone(), all_sessions: Some(()) };
         self.call(as_measured("Logout, all of 100 sessions"), logout, here()).await;
+    }
+
+    /// Makes each request once that changes the password or the address, or repeats a code.
+    /// Measures them if `is_warm` is set.
+    pub async fn run_changes(&mut self, name: &str, is_warm: bool) {
+        let as_measured = |request| is_warm.then_some(request);
+        let here = || on_behalf_of("203.0.113.7");
+        let (email, new_email) = (format!("{name}@example.org"), format!("{name}.new@example.org"));
+        let registered = self.call(None, register(name, &email), here()).await;
+        let id = registered.verification_id;
+        let resend = || ResendCode { verification_id: id };
+        let wrong = verify_email(id, NO_CODE);
+        self.attempt(as_measured("VerifyEmail, a wrong code"), wrong, here()).await.unwrap_err();
+        let early = self.attempt(as_measured("ResendCode, too soon"), resend(), keyed()).await;
+        assert_eq!(early.unwrap_err(), ErrorCode::RATE_LIMITED);
+        let code = self.node.emails.code(&email, 1).await;
+        let passed = "UPDATE verifications SET requested_at = requested_at - 61000";
+        self.psql(passed);
+        self.call(as_measured("ResendCode"), resend(), keyed()).await;
+        let session = self.call(None, verify_email(id, &code), here()).await;
+        let access = session.access_token.expose_str().unwrap().to_owned();
+        let change = update_with_password(&access);
+        let change = user_proto::UpdateUser { email: Some(new_email.as_str().into()), ..change };
+        let changed = self.call(as_measured("UpdateUser, the address"), change, here()).await;
+        let confirm = ConfirmEmail {
+            access_token: access.as_str().into(),
+            verification_id: changed.verification_id.unwrap(),
+            code: self.node.emails.code(&new_email, 1).await.into(),
+        };
+        self.call(as_measured("ConfirmEmail"), confirm, here()).await;
+        let change = update_with_password(&access);
+        let change = user_proto::UpdateUser { new_password: Some(NEW_PASSWORD.into()), ..change };
+        self.call(as_measured("UpdateUser, the password"), change, here()).await;
+        let requested = self.call(None, request_reset(&new_email), here()).await;
+        let emails = self.node.emails.wait_for(&new_email, 3).await;
+        let is_reset = |email: &&ReceivedEmail| email.subject.contains("password");
+        let code = emails.iter().filter(is_reset).find_map(ReceivedEmail::code).unwrap();
+        let reset = reset(requested.verification_id, &code);
+        self.call(as_measured("ResetPassword"), reset, here()).await;
+        let wrong = login(&new_email, PASSWORD);
+        self.attempt(as_measured("Login, a wrong password"), wrong, here()).await.unwrap_err();
+    }
+
+    /// Makes each request once that presents a refresh token which is not plain, or a token of a
+    /// session that has ended. Measures them if `is_warm` is set.
+    pub async fn run_refused(&mut self, name: &str, is_warm: bool) {
+        let as_measured = |request| is_warm.then_some(request);
+        let here = || on_behalf_of("203.0.113.7");
+        let ada = self.account(name).await;
+        let of = |token: &Secret<'static>| RefreshToken { refresh_token: token.clone() };
+        let first = ada.session.refresh_token.clone();
+        self.call(None, of(&first), here()).await;
+        self.call(as_measured("RefreshToken, repeated"), of(&first), here()).await;
+        self.psql("UPDATE sessions SET counter = counter + 5");
+        let stolen = self.attempt(as_measured("RefreshToken, stolen"), of(&first), here());
+        assert_eq!(stolen.await.unwrap_err(), ErrorCode::SESSION_REVOKED);
+        let session = self.call(None, login(&ada.email, PASSWORD), here()).await;
+        self.psql("UPDATE sessions SET refreshes = 60, refreshes_since = rotated_at");
+        let often = self.attempt(
+            as_measured("RefreshToken, too often"),
+            of(&session.refresh_token),
+            here(),
+        );
+        assert_eq!(often.await.unwrap_err(), ErrorCode::RATE_LIMITED);
+        let logout = |token: &Secret<'static>| Logout { token: token.clone(), all_sessions: None };
+        let request = as_measured("Logout with a refresh token");
+        self.call(request, logout(&session.refresh_token), here()).await;
+        let session = self.call(None, login(&ada.email, PASSWORD), here()).await;
+        self.psql("DELETE FROM sessions");
+        let request = as_measured("Logout, repeated");
+        let repeated = self.attempt(request, logout(&session.access_token), here()).await;
+        assert_eq!(repeated.unwrap_err(), ErrorCode::SESSION_REVOKED);
     }
 
     async fn account(&self, name: &str) -> Account {
@@ -238,9 +338,27 @@ async fn a_pooler_with_prepared_statements_costs_no_round_trips() {
     expect_limits(bench).await;
 }
 
+/// Makes all requests twice, and measures the second time, with a delay if it is given.
+async fn run_all(bench: &mut Bench, delay: Option<Duration>) {
+    for (names, is_warm) in [(["ada", "joan", "mary"], false), (["grace", "ruth", "zoe"], true)] {
+        if is_warm && let Some(delay) = delay {
+            bench.proxy.delay(delay);
+        }
+        let [plain, changes, refused] = names;
+        bench.run(plain, is_warm).await;
+        bench.run_changes(changes, is_warm).await;
+        bench.run_refused(refused, is_warm).await;
+    }
+}
+
+/// Returns the options of a request with an idempotency key, for a client at an address.
+fn keyed() -> Common<'static> {
+    let key = IdempotencyKey(*Uuid::new_v4().as_bytes());
+    Common { idempotency_key: Some(key), ..on_behalf_of("203.0.113.7") }
+}
+
 async fn expect_limits(mut bench: Bench) {
-    bench.run("ada", false).await;
-    bench.run("grace", true).await;
+    run_all(&mut bench, None).await;
     let (measured, _) = bench.results().await;
     for (request, limit) in LIMITS {
         let (_, trips) = measured.iter().find(|(name, _)| name == request).unwrap();
@@ -254,9 +372,7 @@ async fn expect_limits(mut bench: Bench) {
 #[ignore = "a measurement"]
 async fn the_table_of_round_trips() {
     let Some(mut bench) = Bench::start().await else { return };
-    bench.run("ada", false).await;
-    bench.proxy.delay(DISTANCE);
-    bench.run("grace", true).await;
+    run_all(&mut bench, Some(DISTANCE)).await;
     let (measured, table) = bench.results().await;
     println!("{table}");
     if std::env::var_os("STATEMENTS").is_some() {

@@ -10,14 +10,20 @@ use crate::domain::{Fault, LoginKey, UserKey};
 pub(super) fn function(function: Function) -> Option<&'static str> {
     Some(match function {
         Function::AdjustCounters => "SELECT adjust_counters_v1($1::jsonb)::text",
-        Function::OpenSession => "SELECT open_session_v1($1::jsonb)::text",
+        Function::RecordEvent => "SELECT record_event_v1($1::jsonb)::text",
+        Function::OpenSession => "SELECT open_session_v2($1::jsonb)::text",
         Function::ChargeGuess => "SELECT charge_guess_v1($1::jsonb)::text",
+        Function::RefundGuess => "SELECT refund_guess_v1($1::jsonb)::text",
+        Function::ResendCode => "SELECT resend_code_v1($1::jsonb)::text",
         Function::Activate => "SELECT activate_v1($1::jsonb)::text",
         Function::RequestCode => "SELECT request_code_v1($1::jsonb)::text",
-        Function::RefreshSession => "SELECT refresh_session_v1($1::jsonb)::text",
+        Function::RefreshSession => "SELECT refresh_session_v2($1::jsonb)::text",
+        Function::RevokeSession => "SELECT revoke_session_v1($1::jsonb)::text",
         Function::EndSession => "SELECT end_session_v1($1::jsonb)::text",
         Function::EndAllSessions => "SELECT end_all_sessions_v1($1::jsonb)::text",
-        Function::RenameUser => "SELECT rename_user_v1($1::jsonb)::text",
+        Function::UpdateUser => "SELECT update_user_v1($1::jsonb)::text",
+        Function::ConfirmEmail => "SELECT confirm_email_v1($1::jsonb)::text",
+        Function::ResetPassword => "SELECT reset_password_v1($1::jsonb)::text",
         Function::DeleteUser => "SELECT delete_user_v1($1::jsonb)::text",
     })
 }

@@ -206,8 +206,8 @@ impl Accounts for SqlStore {
         change: Change,
     ) -> Result<UserUpdateResult, Fault> {
         let at = change.at();
-        if let Some(user) = self.rename_plainly(&update, &change).await? {
-            return Ok(UserUpdateResult::Updated(Box::new(user), EndedSessions::default()));
+        if let Some((user, ended)) = self.update_plainly(&update, &change).await? {
+            return Ok(UserUpdateResult::Updated(Box::new(user), ended));
         }
         let mut tx = self.begin(change).await?;
         if let Err(wait) = counters::adjust(&mut tx, update.charge).await? {
@@ -275,6 +275,9 @@ impl Accounts for SqlStore {
         notice: NoticeRequest<'_>,
         change: Change,
     ) -> Result<EmailConfirmation, Fault> {
+        if let Some(user) = self.confirm_email_plainly(guess, notice, &change).await? {
+            return Ok(EmailConfirmation::Changed(Box::new(user)));
+        }
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;
@@ -379,6 +382,10 @@ impl Accounts for SqlStore {
         notice: NoticeRequest<'_>,
         change: Change,
     ) -> Result<Option<PasswordResetResult>, Fault> {
+        let reset = self.reset_password_plainly(guess, password_hash, notice, &change).await?;
+        if reset.is_some() {
+            return Ok(reset);
+        }
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, notice.client, at).await?;

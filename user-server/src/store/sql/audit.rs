@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::json;
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use super::super::Db;
+use super::calls::{self, Function, Nothing};
 use super::tx::Tx;
 use super::{SqlStore, corrupt};
 use crate::domain::{
@@ -51,6 +53,11 @@ struct ChainRow {
 #[async_trait]
 impl AuditTrail for SqlStore {
     async fn record(&self, entry: &AuditRecord) -> Result<(), Fault> {
+        let call = || json!({ "event": calls::event(&entry.context, &entry.event) });
+        let recorded: Option<Nothing> = self.call(Function::RecordEvent, call).await?;
+        if recorded.is_some() {
+            return Ok(());
+        }
         let mut tx = self.pools.write().await?;
         let mut origin = entry.context.origin.clone();
         {
@@ -59,7 +66,7 @@ impl AuditTrail for SqlStore {
             // The account is locked, so that a concurrent deletion erases this entry too. If it was
             // deleted already, nothing personal is recorded.
             let lock =
-                sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1", lock_row!()))
+                sqlx::query_as(concat!("SELECT created_at FROM users WHERE id = $1", keep_row!()))
                     .bind(user_id);
             let user: Option<(i64,)> = tx.optional(lock).await?;
             let is_gone = entry.event.user_id.is_some() && user.is_none();

@@ -16,7 +16,7 @@ use super::json::{self, hex, id};
 use super::mail_queue::RANK_STEP;
 use crate::domain::{
     AuditEvent, BudgetCounter, Change, ChangeContext, DeviceName, Email, EndedSessions, Fault,
-    NewSession, Origin, PendingLimit, StoredCounter, Subject, Timestamp,
+    Guess, NewSession, NoticeRequest, Origin, PendingLimit, StoredCounter, Subject, Timestamp,
 };
 
 /// Result of a function that ends sessions.
@@ -71,14 +71,20 @@ pub(super) fn exist() -> bool {
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) enum Function {
     AdjustCounters,
+    RecordEvent,
     OpenSession,
     ChargeGuess,
+    RefundGuess,
+    ResendCode,
     Activate,
     RequestCode,
     RefreshSession,
     EndSession,
     EndAllSessions,
-    RenameUser,
+    RevokeSession,
+    UpdateUser,
+    ConfirmEmail,
+    ResetPassword,
     DeleteUser,
 }
 
@@ -159,6 +165,39 @@ pub(super) fn session(session: &NewSession) -> Value {
     })
 }
 
+/// Sets the columns of a verification that depend on its email address.
+pub(super) fn set_email(verification: &mut Value, email: &Email) {
+    verification["email"] = json!(email.shown());
+    verification["email_key"] = json!(email.key());
+    verification["mailbox"] = json!(email.mailbox());
+    verification["budget_key"] = json!(email.budget_key());
+}
+
+/// Returns the use of a code that was guessed correctly.
+pub(super) fn guess(guess: &Guess) -> Value {
+    json!({
+        "verification_id": id(guess.verification_id), "generation": guess.generation,
+        "charged": guess.charged.iter().map(|key| hex(key)).collect::<Vec<_>>(),
+    })
+}
+
+/// Returns the use of a code, and the notice that is queued with it.
+pub(super) fn guess_and_notice(
+    guess: &Guess,
+    NoticeRequest { notice, client }: NoticeRequest<'_>,
+    of: &Change,
+) -> Value {
+    let mut call = self::guess(guess);
+    let notice = json!({
+        "client": client, "rank_step": RANK_STEP, "notice": notice.name(),
+        "email_id": id(Uuid::now_v7()), "at": of.at().0, "change": change(of),
+    });
+    if let (Value::Object(call), Value::Object(notice)) = (&mut call, notice) {
+        call.extend(notice);
+    }
+    call
+}
+
 /// Returns the request of an email with a code, for a verification with these columns.
 pub(super) fn request_code(
     mut verification: Value,
@@ -168,10 +207,7 @@ pub(super) fn request_code(
     of: &Change,
 ) -> Value {
     let at = of.at();
-    verification["email"] = json!(email.shown());
-    verification["email_key"] = json!(email.key());
-    verification["mailbox"] = json!(email.mailbox());
-    verification["budget_key"] = json!(email.budget_key());
+    set_email(&mut verification, email);
     json!({
         "verification": verification, "client": client, "email_id": id(Uuid::now_v7()),
         "rank_step": RANK_STEP, "max_pending": limit.max, "at": at.0,

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::calls::Function;
+use super::calls::{self, Function, Nothing};
 use super::json::id;
-use super::mail_queue::{self, QueuedCode};
+use super::mail_queue::{self, QueuedCode, RANK_STEP};
 use super::rows::VerificationRow;
 use super::{SqlStore, counters};
 use crate::domain::{
@@ -90,6 +90,11 @@ impl Codes for SqlStore {
     }
 
     async fn refund_guess(&self, guess: &Guess) -> Result<(), Fault> {
+        let refund: Option<Nothing> =
+            self.call(Function::RefundGuess, || calls::guess(guess)).await?;
+        if refund.is_some() {
+            return Ok(());
+        }
         let mut tx = self.pools.write().await?;
         let refund = sqlx::query(
             "UPDATE verifications SET guesses = guesses - 1
@@ -110,6 +115,10 @@ impl Codes for SqlStore {
         kids: &[&str],
         change: Change,
     ) -> Result<ResendResult, Fault> {
+        let plain = self.resend_plainly(verification_id, client, policy, kids, &change);
+        if let Some(result) = plain.await? {
+            return Ok(result);
+        }
         let mut tx = self.begin(change).await?;
         let at = tx.at();
         let rank = mail_queue::next_rank(&mut tx, client, at).await?;
@@ -128,16 +137,7 @@ impl Codes for SqlStore {
         if let Some(wait) = row.wait_for_resend(policy, at) {
             return tx.undo(ResendResult::TooSoon(wait)).await;
         }
-        let new_code = row.guesses >= i64::from(policy.max_guesses)
-            || row.requested_at().plus(policy.code_life) <= at;
-        let generation = row.generation + i64::from(new_code);
-        let guesses = if new_code { 0 } else { row.guesses };
-        let kid = match kids.first() {
-            Some(signing) if !kids.contains(&row.kid.as_str()) => signing,
-            _ => row.kid.as_str(),
-        };
-        // A code that is replaced does not exist before its email is claimed.
-        let replaced = new_code || kid != row.kid;
+        let resent = row.resent(policy, kids, at);
         let set = sqlx::query(
             "UPDATE verifications SET requested_at = $2, resends = resends + 1, generation = $3,
                  guesses = $4, kid = $5,
@@ -147,10 +147,10 @@ impl Codes for SqlStore {
         )
         .bind(verification_id)
         .bind(at.0)
-        .bind(generation)
-        .bind(guesses)
-        .bind(kid)
-        .bind(i64::from(replaced));
+        .bind(resent.generation)
+        .bind(resent.guesses)
+        .bind(resent.kid)
+        .bind(i64::from(resent.is_replaced));
         tx.run(set).await?;
         let account = row.user_id.filter(|_| row.purpose().is_ok_and(Purpose::is_for_an_account));
         let known =
@@ -189,7 +189,34 @@ impl Codes for SqlStore {
     }
 }
 
+/// What becomes of a code when its email is sent again.
+struct Resent<'a> {
+    generation: i64,
+    guesses: i64,
+    kid: &'a str,
+    /// Set if the email will contain another code, which does not exist before the email is
+    /// claimed.
+    is_replaced: bool,
+}
+
 impl VerificationRow {
+    /// Decides what becomes of a code that is sent again. `kids` are the names of the server keys
+    /// that are not retired; the first one signs.
+    fn resent<'a>(&'a self, policy: &ResendPolicy, kids: &[&'a str], at: Timestamp) -> Resent<'a> {
+        let is_new = self.guesses >= i64::from(policy.max_guesses)
+            || self.requested_at().plus(policy.code_life) <= at;
+        let kid = match kids.first() {
+            Some(signing) if !kids.contains(&self.kid.as_str()) => signing,
+            _ => self.kid.as_str(),
+        };
+        Resent {
+            generation: self.generation + i64::from(is_new),
+            guesses: if is_new { 0 } else { self.guesses },
+            kid,
+            is_replaced: is_new || kid != self.kid,
+        }
+    }
+
     /// Returns the time until the code may be sent again, or `None` if it may be sent now. After
     /// the last permitted resend, that is the time until the verification is deleted.
     fn wait_for_resend(&self, policy: &ResendPolicy, now: Timestamp) -> Option<Duration> {
@@ -220,6 +247,41 @@ fn refused(
 }
 
 impl SqlStore {
+    /// Queues an email again by one call of a stored function, which is given the row from which
+    /// this was decided. Returns `None` if the row has changed since, or if this database has no
+    /// stored functions.
+    async fn resend_plainly(
+        &self,
+        verification_id: Uuid,
+        client: &str,
+        policy: &ResendPolicy,
+        kids: &[&str],
+        change: &Change,
+    ) -> Result<Option<ResendResult>, Fault> {
+        if !calls::exist() {
+            return Ok(None);
+        }
+        let (at, row) = (change.at(), self.verification(verification_id).await?);
+        let Some(row) = row else { return Ok(Some(ResendResult::Unknown)) };
+        if let Some(wait) = row.wait_for_resend(policy, at) {
+            return Ok(Some(ResendResult::TooSoon(wait)));
+        }
+        let resent = row.resent(policy, kids, at);
+        let call = || {
+            json!({
+                "verification_id": id(verification_id), "was_resends": row.resends,
+                "was_generation": row.generation, "was_guesses": row.guesses, "was_kid": row.kid,
+                "was_requested_at": row.requested_at().0, "generation": resent.generation,
+                "guesses": resent.guesses, "kid": resent.kid, "is_replaced": resent.is_replaced,
+                "client": client, "rank_step": RANK_STEP, "email_id": id(Uuid::now_v7()),
+                "known_since": at.minus(policy.known_for).0, "at": at.0,
+                "change": calls::change(change),
+            })
+        };
+        let queued: Option<Nothing> = self.call(Function::ResendCode, call).await?;
+        Ok(queued.map(|Nothing {}| ResendResult::Queued))
+    }
+
     pub(super) async fn verification(&self, id: Uuid) -> Result<Option<VerificationRow>, Fault> {
         let select =
             concat!("SELECT ", verification_columns!(), " FROM verifications WHERE id = $1");

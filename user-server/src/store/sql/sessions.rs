@@ -1,11 +1,12 @@
 //! Sessions and the revocation log.
 
 use async_trait::async_trait;
+use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::SqlStore;
-use super::calls::{self, Ended, Function};
+use super::calls::{self, Ended, Function, Nothing};
 use super::json::id;
 use super::rows::{self, SessionRow, UserRow};
 use crate::domain::{
@@ -35,6 +36,22 @@ impl From<SummaryRow> for SessionSummary {
     }
 }
 
+/// Result of the function that refreshes a session.
+#[derive(Deserialize)]
+struct Refreshed {
+    /// Session that was refreshed.
+    session: Option<SessionRow>,
+    /// Start of the window of refreshes, if the session was refreshed too often.
+    limited_since: Option<i64>,
+}
+
+/// Returns the result of a refresh that changed nothing.
+fn unchanged(limited_since: Option<i64>, limit: RefreshLimit, at: Timestamp) -> SessionRefresh {
+    limited_since.map_or(SessionRefresh::Unchanged, |since| {
+        SessionRefresh::TooMany(Timestamp(since).plus(limit.window).since(at))
+    })
+}
+
 #[async_trait]
 impl Sessions for SqlStore {
     async fn refresh(
@@ -53,15 +70,15 @@ impl Sessions for SqlStore {
                 "change": calls::change(&change),
             })
         };
-        let advanced: Option<SessionRow> = self.call(Function::RefreshSession, call).await?;
-        if let Some(advanced) = advanced {
-            return Ok(SessionRefresh::Advanced(advanced.try_into()?));
-        }
-        // Most often an earlier token was presented, which changes nothing here.
-        if calls::exist()
-            && self.session(session_id).await?.is_none_or(|session| session.counter != counter)
-        {
-            return Ok(SessionRefresh::Unchanged);
+        let refreshed: Option<Refreshed> = self.call(Function::RefreshSession, call).await?;
+        match refreshed {
+            Some(Refreshed { session: Some(session), .. }) => {
+                return Ok(SessionRefresh::Advanced(session.try_into()?));
+            }
+            Some(Refreshed { limited_since, .. }) => {
+                return Ok(unchanged(limited_since, limit, at));
+            }
+            None => {}
         }
         let mut tx = self.begin(change).await?;
         // A window that seems to begin in the future, since the clock was set back, is over.
@@ -91,10 +108,7 @@ impl Sessions for SqlStore {
             );
             let limited = limited.bind(session_id).bind(i64::from(counter));
             let since: Option<(i64,)> = tx.optional(limited.bind(i64::from(limit.uses))).await?;
-            let result = since.map_or(SessionRefresh::Unchanged, |(since,)| {
-                SessionRefresh::TooMany(Timestamp(since).plus(limit.window).since(at))
-            });
-            return tx.undo(result).await;
+            return tx.undo(unchanged(since.map(|(since,)| since), limit, at)).await;
         };
         let session: SessionRecord = row.try_into()?;
         tx.change.set_session(session.clone());
@@ -161,10 +175,14 @@ impl Sessions for SqlStore {
         at: Timestamp,
         change: Change,
     ) -> Result<EndedSessions, Fault> {
-        let mut tx = self.begin(change).await?;
         let subject = Subject::Session(session_id);
-        rows::revoke(&mut tx, subject, at).await?;
-        tx.commit().await?;
+        let call = || json!({ "session_id": id(session_id), "at": at.0, "change": calls::change(&change) });
+        let revoked: Option<Nothing> = self.call(Function::RevokeSession, call).await?;
+        if revoked.is_none() {
+            let mut tx = self.begin(change).await?;
+            rows::revoke(&mut tx, subject, at).await?;
+            tx.commit().await?;
+        }
         Ok(EndedSessions { subjects: vec![subject], issued_until: at, ..EndedSessions::default() })
     }
 

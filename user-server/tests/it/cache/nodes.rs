@@ -77,10 +77,10 @@ async fn a_repeated_lookup_costs_no_statement() {
     let cost = LOOKUPS.iter().map(|lookup| count(lookup)).sum::<usize>() - before;
     // On a busy machine, a call to Redis may time out.
     assert!(cost <= CALLS / 10, "{cost} lookups for {CALLS} calls");
-    let (calls, others) = (count("refresh_session_v1"), count(" sessions"));
+    let (calls, others) = (count("refresh_session_v2"), count(" sessions"));
     client.call(RefreshToken { refresh_token: ada.session.refresh_token.clone() }).await.unwrap();
     assert_eq!(
-        (count("refresh_session_v1") - calls, count(" sessions") - others),
+        (count("refresh_session_v2") - calls, count(" sessions") - others),
         (1, 0),
         "a refresh costs one statement and no lookup"
     );

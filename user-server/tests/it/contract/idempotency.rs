@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use user_server::domain::{
-    ChangeContext, Fault, KeyClaim, KeyState, KeyedRequest, RecordedOutcome, Timestamp,
+    ChangeContext, Fault, GuessCharge, KeyClaim, KeyState, KeyedRequest, Notice, Purpose,
+    RecordedOutcome, Timestamp, UserUpdate, Username,
 };
 use uuid::Uuid;
 
@@ -157,6 +158,56 @@ pub async fn an_expired_claim_changes_nothing(db: &Db) {
         KeyState::Claimed,
         "released"
     );
+}
+
+pub async fn an_expired_claim_uses_up_no_code(db: &Db) {
+    let (ada, first) = user(db, "ada").await;
+    let change_id = Uuid::new_v4();
+    let new_address = Some((change_id, email("new@example.org")));
+    let update = UserUpdate { email: new_address, ..change(&ada, &first) };
+    db.update_user_at(update, NOW).await.unwrap();
+    let reset_id = request_reset(db, "ada@example.org", NOW).await;
+    let pending = register(db, "joan", "joan@example.org", "client", NOW).await;
+    assert_eq!(send_all(db, NOW).await.len(), 3);
+    let new_code = guess(db, change_id, Purpose::EmailChange, NOW).await;
+    let reset_code = guess(db, reset_id, Purpose::PasswordReset, NOW).await;
+    let code = guess(db, pending, Purpose::Registration, NOW).await;
+    let slow = keyed_request(Uuid::new_v4(), at(10));
+    db.claim_key(&slow, NOW).await.unwrap();
+    let next = keyed_request(slow.claim.key, at(200));
+    assert_eq!(db.claim_key(&next, at(10)).await.unwrap(), KeyState::Claimed);
+    let late = || with_claim(slow.claim, at(70));
+    let password_hash = Some(("hash".to_owned(), Notice::PasswordChanged));
+    let new_password = UserUpdate { password_hash, ..change(&ada, &first) };
+    let username = Username::parse("countess").ok();
+    let new_name = UserUpdate { username, ..change(&ada, &first) };
+    let request = reset_request("ada@example.org", "client");
+    let registration = registration("mary", "mary@example.org", "client");
+    assert!(db.update_user_at(new_password, late()).await.is_err());
+    assert!(db.update_user_at(new_name, late()).await.is_err());
+    assert!(db.confirm_email_at(&new_code, late()).await.is_err());
+    assert!(db.reset_password_at(&reset_code, "hash", late()).await.is_err());
+    let (id, session) = (Uuid::new_v4(), session());
+    assert!(db.activate_at(&code, None, id, &session, late()).await.is_err());
+    assert!(db.resend_at(pending, "client", KIDS, late()).await.is_err());
+    assert!(db.request_reset_at(&request, late()).await.is_err());
+    assert!(db.register_at(&registration, late()).await.is_err());
+    assert!(send_all(db, at(100)).await.is_empty(), "no email is queued");
+    let unchanged = db.user(ada.id).await.unwrap().unwrap();
+    assert_eq!((&unchanged.password_hash, unchanged.version), (&ada.password_hash, ada.version));
+    assert!(is_live(db, &first).await);
+    for (id, purpose) in [
+        (change_id, Purpose::EmailChange),
+        (reset_id, Purpose::PasswordReset),
+        (pending, Purpose::Registration),
+    ] {
+        let again = guess(db, id, purpose, at(100)).await;
+        assert_eq!((again.generation, again.expired), (0, false), "{purpose:?}");
+    }
+    for id in [request.verification_id, registration.verification_id] {
+        let refused = db.refused_guess(id, Purpose::Registration, None, 5).await.unwrap();
+        assert!(matches!(refused, Some(GuessCharge::Unknown)));
+    }
 }
 
 pub async fn a_key_is_forgotten_after_a_day(db: &Db) {

@@ -22,6 +22,8 @@ pub mod sweep;
 use std::any::Any;
 use std::sync::Arc;
 
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Executor};
 use user_server::domain::Store;
 use user_server::store::{PostgresOptions, PostgresStore, SqliteStore};
 
@@ -127,6 +129,7 @@ macro_rules! suite {
             audit::rows_are_found_by_user_kind_and_time,
             idempotency::a_key_is_claimed_by_one_and_used_once,
             idempotency::an_expired_claim_changes_nothing,
+            idempotency::an_expired_claim_uses_up_no_code,
             idempotency::a_key_is_forgotten_after_a_day,
             idempotency::a_claim_does_not_outlive_its_node,
             keys::a_key_is_retired_once,
@@ -181,7 +184,38 @@ async fn postgres_ahead_store() -> Option<Database> {
     Some(Database { store: Arc::new(PostgresStore::open(&options)), _guard: Box::new(()) })
 }
 
+/// Makes the stored functions of a database refuse every change.
+pub async fn refuse_functions(url: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let refuse = connection.execute(
+        "DO $do$
+         DECLARE name text;
+         BEGIN
+             FOR name IN SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+                     AND pg_get_function_arguments(oid) = 'call jsonb'
+                     AND prorettype = 'jsonb'::regtype
+             LOOP
+                 EXECUTE format('CREATE OR REPLACE FUNCTION %I(call jsonb) RETURNS jsonb
+                     LANGUAGE plpgsql AS $$
+                     BEGIN RAISE EXCEPTION ''not today'' USING ERRCODE = ''US001''; END $$', name);
+             END LOOP;
+         END $do$",
+    );
+    refuse.await.unwrap();
+}
+
+/// Opens a database in which every stored function refuses, as it does when a request collides with
+/// another one, so that each change is made by separate statements.
+async fn postgres_refusing_store() -> Option<Database> {
+    let url = postgres()?.database();
+    let options = PostgresOptions::parse(&url, 8, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    refuse_functions(&url).await;
+    Some(Database { store: Arc::new(PostgresStore::open(&options)), _guard: Box::new(()) })
+}
+
 suite!(sqlite, super::sqlite_store);
 suite!(sqlite_ahead, super::sqlite_ahead_store);
 suite!(postgres, super::postgres_store);
 suite!(postgres_ahead, super::postgres_ahead_store);
+suite!(postgres_refusing, super::postgres_refusing_store);

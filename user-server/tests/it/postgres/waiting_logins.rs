@@ -9,6 +9,7 @@ use user_server::store::{PostgresOptions, PostgresStore};
 use uuid::Uuid;
 
 use crate::contract::fixture::{Db, NOW, change, guess, is_live, request_reset, send_all, user};
+use crate::contract::refuse_functions;
 use crate::support::{Changes, postgres};
 
 /// A database with one user, and a login of it in a transaction that has not committed.
@@ -79,14 +80,7 @@ async fn a_reset_that_is_requested_during_a_deletion_stays() {
     let pool = sqlx::PgPool::connect(&url).await.unwrap();
     for without_function in [false, true] {
         if without_function {
-            sqlx::raw_sql(
-                "CREATE OR REPLACE FUNCTION delete_user_v1(call jsonb) RETURNS jsonb
-                 LANGUAGE plpgsql AS
-                 $$ BEGIN RAISE EXCEPTION 'not today' USING ERRCODE = 'US001'; END $$",
-            )
-            .execute(&pool)
-            .await
-            .unwrap();
+            refuse_functions(&url).await;
         }
         let (ada, _) = user(&db, "ada").await;
         let reset = request_reset(&db, "ada@example.org", NOW).await;
@@ -133,10 +127,16 @@ async fn the_functions_refuse_another_isolation_level() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_that_commits_meanwhile_is_ended_too() {
     let Some(server) = postgres() else { return };
-    for method in ["delete_user", "end_all_sessions", "update_user", "reset_password", "disable"] {
+    let methods = ["delete_user", "end_all_sessions", "update_user", "reset_password", "disable"];
+    for (method, without_function) in
+        methods.into_iter().flat_map(|method| [(method, false), (method, true)])
+    {
         let url = server.database();
         let options = PostgresOptions::parse(&url, 4, false).unwrap();
         PostgresStore::migrate(&options).await.unwrap();
+        if without_function {
+            refuse_functions(&url).await;
+        }
         let db: Db = Arc::new(PostgresStore::open(&options));
         let (ada, first) = user(&db, "ada").await;
         let reset = request_reset(&db, "ada@example.org", NOW).await;

@@ -1,0 +1,11 @@
+-- Returns the rank of the next email that a network requests, and locks the row of the network, which is locked before any
+-- other.
+CREATE FUNCTION next_rank_v1(call jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    next_rank bigint;
+BEGIN
+    INSERT INTO mail_clients AS stored (client, rank) VALUES (call ->> 'client', (call ->> 'at')::bigint)
+    ON CONFLICT (client) DO UPDATE SET rank = GREATEST(stored.rank + (call ->> 'rank_step')::bigint, excluded.rank)
+    RETURNING rank INTO next_rank;
+    RETURN next_rank;
+END $$;
