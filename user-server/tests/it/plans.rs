@@ -127,20 +127,30 @@ const GROW: [&str; 7] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_plan_from_before_the_tables_grew_scans_one() {
     let Some(bench) = Bench::start().await else { return };
-    expect_no_scan(bench).await;
+    expect_no_scan(bench, false).await;
+}
+
+/// Of tables that had few rows when they were analyzed, any index looks as good as another.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_plan_from_before_analyzed_tables_grew_scans_one() {
+    let Some(bench) = Bench::start().await else { return };
+    expect_no_scan(bench, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nor_does_one_behind_a_pooler_with_prepared_statements() {
     let Some((_pooler, bench)) = Bench::behind_pooler().await else { return };
-    expect_no_scan(bench).await;
+    expect_no_scan(bench, true).await;
 }
 
-async fn expect_no_scan(mut bench: Bench) {
+async fn expect_no_scan(mut bench: Bench, analyzed: bool) {
     let mut observer = PgConnection::connect(&bench.server.url(&bench.database)).await.unwrap();
     // The server makes a plan for all parameters once a statement was executed five times.
-    for name in ["ada", "grace", "joan", "mary", "ruth", "susan"] {
-        bench.run(name, false).await;
+    for number in 0..6 {
+        run(&mut bench, &format!("ada{number}")).await;
+        if analyzed && number == 0 {
+            observer.execute("ANALYZE").await.unwrap();
+        }
     }
     for statement in GROW {
         let statement =
@@ -148,13 +158,20 @@ async fn expect_no_scan(mut bench: Bench) {
         observer.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
     }
     let before = rows_read(&bench, &mut observer).await;
-    bench.run("zoe", false).await;
+    run(&mut bench, "zoe").await;
     let after = rows_read(&bench, &mut observer).await;
     let read: BTreeMap<_, _> =
         after.iter().map(|(table, rows)| (table.as_str(), rows - before[table])).collect();
     assert!(read["counters"] > 0, "{read:?}");
     assert!(read.values().all(|rows| *rows < ROWS), "{read:?}");
     bench.node.stop().await;
+}
+
+/// Makes each request of a user once.
+async fn run(bench: &mut Bench, name: &str) {
+    bench.run(name, false).await;
+    bench.run_changes(&format!("{name}.changes"), false).await;
+    bench.run_refused(&format!("{name}.refused"), false).await;
 }
 
 /// Returns the number of rows that were read from each table.

@@ -169,7 +169,7 @@ impl Bench {
     /// Makes each request once. Measures them if `is_warm` is set.
     pub async fn run(&mut self, name: &str, is_warm: bool) {
         let as_measured = |request| is_warm.then_some(request);
-        let here = || on_behalf_of("203.0.113.7");
+        let here = || client_of(name);
         let (email, other) = (format!("{name}@example.org"), format!("{name}.other"));
         let registered = self.call(as_measured("Register"), register(name, &email), here()).await;
         let code = self.node.emails.code(&email, 1).await;
@@ -177,7 +177,7 @@ impl Bench {
         let session = self.call(as_measured("VerifyEmail"), verify, here()).await;
         let ada = Account { session, email: email.clone() };
         let logged_in = self.call(as_measured("Login"), login(&email, PASSWORD), here()).await;
-        self.call(as_measured("Login with a key"), login(&email, PASSWORD), keyed()).await;
+        self.call(as_measured("Login with a key"), login(&email, PASSWORD), keyed(name)).await;
         let refresh = RefreshToken { refresh_token: logged_in.refresh_token.clone() };
         let session = self.call(as_measured("RefreshToken"), refresh, here()).await;
         let get = || GetUser { access_token: session.access_token.clone() };
@@ -207,19 +207,19 @@ impl Bench {
     /// Measures them if `is_warm` is set.
     pub async fn run_changes(&mut self, name: &str, is_warm: bool) {
         let as_measured = |request| is_warm.then_some(request);
-        let here = || on_behalf_of("203.0.113.7");
+        let here = || client_of(name);
         let (email, new_email) = (format!("{name}@example.org"), format!("{name}.new@example.org"));
         let registered = self.call(None, register(name, &email), here()).await;
         let id = registered.verification_id;
         let resend = || ResendCode { verification_id: id };
         let wrong = verify_email(id, NO_CODE);
         self.attempt(as_measured("VerifyEmail, a wrong code"), wrong, here()).await.unwrap_err();
-        let early = self.attempt(as_measured("ResendCode, too soon"), resend(), keyed()).await;
+        let early = self.attempt(as_measured("ResendCode, too soon"), resend(), keyed(name)).await;
         assert_eq!(early.unwrap_err(), ErrorCode::RATE_LIMITED);
         let code = self.node.emails.code(&email, 1).await;
-        let passed = "UPDATE verifications SET requested_at = requested_at - 61000";
-        self.psql(passed);
-        self.call(as_measured("ResendCode"), resend(), keyed()).await;
+        let set = "UPDATE verifications SET requested_at = requested_at - 61000";
+        self.psql(&format!("{set} WHERE id = '{id}'"));
+        self.call(as_measured("ResendCode"), resend(), keyed(name)).await;
         let session = self.call(None, verify_email(id, &code), here()).await;
         let access = session.access_token.expose_str().unwrap().to_owned();
         let change = update_with_password(&access);
@@ -248,17 +248,19 @@ impl Bench {
     /// session that has ended. Measures them if `is_warm` is set.
     pub async fn run_refused(&mut self, name: &str, is_warm: bool) {
         let as_measured = |request| is_warm.then_some(request);
-        let here = || on_behalf_of("203.0.113.7");
+        let here = || client_of(name);
         let ada = self.account(name).await;
         let of = |token: &Secret<'static>| RefreshToken { refresh_token: token.clone() };
         let first = ada.session.refresh_token.clone();
         self.call(None, of(&first), here()).await;
         self.call(as_measured("RefreshToken, repeated"), of(&first), here()).await;
-        self.psql("UPDATE sessions SET counter = counter + 5");
+        let of_ada = format!("WHERE user_id = '{}'", ada.session.user_id);
+        self.psql(&format!("UPDATE sessions SET counter = counter + 5 {of_ada}"));
         let stolen = self.attempt(as_measured("RefreshToken, stolen"), of(&first), here());
         assert_eq!(stolen.await.unwrap_err(), ErrorCode::SESSION_REVOKED);
         let session = self.call(None, login(&ada.email, PASSWORD), here()).await;
-        self.psql("UPDATE sessions SET refreshes = 60, refreshes_since = rotated_at");
+        let set = "SET refreshes = 60, refreshes_since = rotated_at";
+        self.psql(&format!("UPDATE sessions {set} {of_ada}"));
         let often = self.attempt(
             as_measured("RefreshToken, too often"),
             of(&session.refresh_token),
@@ -269,7 +271,7 @@ impl Bench {
         let request = as_measured("Logout with a refresh token");
         self.call(request, logout(&session.refresh_token), here()).await;
         let session = self.call(None, login(&ada.email, PASSWORD), here()).await;
-        self.psql("DELETE FROM sessions");
+        self.psql(&format!("DELETE FROM sessions {of_ada}"));
         let request = as_measured("Logout, repeated");
         let repeated = self.attempt(request, logout(&session.access_token), here()).await;
         assert_eq!(repeated.unwrap_err(), ErrorCode::SESSION_REVOKED);
@@ -351,10 +353,16 @@ async fn run_all(bench: &mut Bench, delay: Option<Duration>) {
     }
 }
 
-/// Returns the options of a request with an idempotency key, for a client at an address.
-fn keyed() -> Common<'static> {
+/// Returns the options of a request with an idempotency key, for a user with this name.
+fn keyed(name: &str) -> Common<'static> {
     let key = IdempotencyKey(*Uuid::new_v4().as_bytes());
-    Common { idempotency_key: Some(key), ..on_behalf_of("203.0.113.7") }
+    Common { idempotency_key: Some(key), ..client_of(name) }
+}
+
+/// Returns the options of a request for a user with this name, who has an address of their own.
+fn client_of(name: &str) -> Common<'static> {
+    let number = name.bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    on_behalf_of(&format!("203.0.{number}.7"))
 }
 
 async fn expect_limits(mut bench: Bench) {

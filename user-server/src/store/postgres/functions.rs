@@ -16,7 +16,7 @@ pub(super) fn function(function: Function) -> Option<&'static str> {
         Function::RefundGuess => "SELECT refund_guess_v1($1::jsonb)::text",
         Function::ResendCode => "SELECT resend_code_v1($1::jsonb)::text",
         Function::Activate => "SELECT activate_v1($1::jsonb)::text",
-        Function::RequestCode => "SELECT request_code_v1($1::jsonb)::text",
+        Function::RequestCode => "SELECT request_code_v2($1::jsonb)::text",
         Function::RefreshSession => "SELECT refresh_session_v2($1::jsonb)::text",
         Function::RevokeSession => "SELECT revoke_session_v1($1::jsonb)::text",
         Function::EndSession => "SELECT end_session_v1($1::jsonb)::text",

@@ -126,7 +126,7 @@ impl Sessions for SqlStore {
         let select = concat!(
             "SELECT ",
             user_columns!(),
-            " FROM sessions JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1"
+            " FROM users WHERE id = (SELECT user_id FROM sessions WHERE id = $1)"
         );
         let row: Option<UserRow> =
             self.read_optional(sqlx::query_as(select).bind(session_id)).await?;

@@ -325,7 +325,8 @@ BEGIN
     PERFORM insert_session_v1(call -> 'session', of_user, now);
     result := end_sessions_v1(ARRAY(
         SELECT id FROM sessions WHERE user_id = of_user AND id <> (call -> 'session' ->> 'id')::uuid
-        ORDER BY rotated_at DESC LIMIT 1000 OFFSET (call ->> 'max_sessions')::bigint - 1
+        -- Not by the index of ages, which a plan from before the table grew could read as a whole.
+        ORDER BY rotated_at + 0 DESC LIMIT 1000 OFFSET (call ->> 'max_sessions')::bigint - 1
     ), now);
     PERFORM record_change_v1(call -> 'change', '{}', '{}');
     RETURN result;
@@ -682,6 +683,50 @@ BEGIN
             WHEN turn.waiting > 0 AND turn.rank < excluded.rank THEN turn.rank
             WHEN turn.budget_at > excluded.rank THEN turn.budget_at
             ELSE excluded.rank END;
+    PERFORM record_change_v1(call -> 'change', jsonb_build_object('user_id', new.user_id), '{}');
+    RETURN '{}'::jsonb;
+END $$;
+
+
+--
+-- Name: request_code_v2(jsonb); Type: FUNCTION; Schema: public; Owner: -
+--
+
+CREATE FUNCTION public.request_code_v2(call jsonb) RETURNS jsonb
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    now bigint := call ->> 'at';
+    new_rank bigint := next_rank_v1(call);
+    new verifications%ROWTYPE;
+    slot text;
+BEGIN
+    new := jsonb_populate_record(NULL::verifications, call -> 'verification');
+    slot := new.budget_key;
+    IF new.purpose = 'registration' THEN
+        new.dead := CASE WHEN EXISTS (SELECT 1 FROM users WHERE email_key = new.email_key) THEN 1 ELSE 0 END;
+    ELSE
+        -- The account must not be deleted before the verification refers to it.
+        SELECT id INTO new.user_id FROM users WHERE email_key = new.email_key FOR KEY SHARE;
+        new.dead := CASE WHEN new.user_id IS NULL THEN 1 ELSE 0 END;
+        -- Looked up without an account too, so that both take equally long.
+        IF EXISTS (
+            SELECT 1 FROM known_networks WHERE client = call ->> 'client' AND opened_at > (call ->> 'known_since')::bigint
+                AND user_id = COALESCE(new.user_id, '00000000-0000-0000-0000-000000000000')
+        ) THEN
+            slot := (call ->> 'client') || ' ' || slot;
+        END IF;
+    END IF;
+    -- Not by the index of ages, which a plan from before the table grew could read as a whole.
+    IF (SELECT COUNT(*) FROM verifications WHERE client = call ->> 'client' AND purpose <> 'email_change'
+            AND created_at + 0 > (call ->> 'pending_since')::bigint) >= (call ->> 'max_pending')::bigint THEN
+        RAISE EXCEPTION 'too many are pending' USING ERRCODE = 'US001';
+    END IF;
+    INSERT INTO verifications (id, purpose, user_id, username, username_key, email, email_key, mailbox, budget_key,
+        password_hash, dead, kid, created_at, requested_at, client)
+    VALUES (new.id, new.purpose, new.user_id, new.username, new.username_key, new.email, new.email_key, new.mailbox,
+        new.budget_key, new.password_hash, new.dead, new.kid, now, now, call ->> 'client');
+    PERFORM queue_code_v1(call, new, slot, new_rank);
     PERFORM record_change_v1(call -> 'change', jsonb_build_object('user_id', new.user_id), '{}');
     RETURN '{}'::jsonb;
 END $$;
@@ -1180,69 +1225,70 @@ CREATE TABLE public.sessions (
 --
 
 INSERT INTO public._sqlx_migrations VALUES
-	(1, 'accounts', '2026-11-29 17:13:22.087386+00', true, '\x545cd739cf9af9a98163a2f40a0033a202f6bbda59cdd240ce7526134fc9ab2d3f79cc958dc0b1dadd62a1d0639006cf', 20375824),
-	(2, 'hash class', '2026-11-29 17:13:22.108639+00', true, '\xb131d008047859c5c0b990dfe78a4c307da64dd4492fd849e4876b7d6577724a8fd6c2d32186735fce95a0ba4c4450a8', 921699),
-	(3, 'versions', '2026-11-29 17:13:22.110001+00', true, '\x5401cf737522c0d71173ea77a4070943dde661cc82f5830a2028d901b0929415a2f8c66933b34d8a19b1e6ed95854815', 916421),
-	(4, 'audit', '2026-11-29 17:13:22.111249+00', true, '\x312dac0318909c694d98d4d3248a4ba22a9383c9aa3561cb0541fcb7dee50e22cfa34849041b310ec68cdb263f966180', 6157225),
-	(6, 'retired keys', '2026-11-29 17:13:22.117827+00', true, '\xc33a7fad0910d2317d03b41f45e1cb1bc356dae703efd3000b864fa19794cdabb56c1df956507b93eeba3e322a7e35f6', 1719754),
-	(7, 'mail turns by age', '2026-11-29 17:13:22.119912+00', true, '\x288c2d33413ae55a2403bcc6765d8805236bf639f6c631936154829cd3e8116cd18f2c44e800c110c075b3c987388f0e', 712148),
-	(8, 'idempotency', '2026-11-29 17:13:22.120967+00', true, '\xf7cc0d6cd0c08b75b86acd1048a5e4a1e31bd30f979a33ebab251047b216f301776dc3b7692d3d0fd590fb34b4834bda', 2208811),
-	(9, 'session device', '2026-11-29 17:13:22.123522+00', true, '\xe330941dc63784beea24191d29b0c7edc3275a83c3ea6857570cb92d63740b060163a601d1797182dc845ae0643ed4ea', 358443),
-	(10, 'session network', '2026-11-29 17:13:22.124186+00', true, '\x5dcfef488e526c529f78b380b7c21a338475c1914fac4fb3c38509675762b622521d1d062526142b63a2bfc00874032a', 356930),
-	(21, 'verification schedule', '2026-11-29 17:13:22.124861+00', true, '\x0a4e74b87eeac3325cea592e897ca44763e8e0cefc0676194f3901049959009a952ff325dcc44e47c09e035af133c4fd', 517789),
-	(22, 'verifications by client', '2026-11-29 17:13:22.125686+00', true, '\xb8eae3348f693704dad9876f2b81b6061c752386332229673cdd7dd3938c1ff854dc984255422e245faaebbb3377bac9', 743455),
-	(23, 'outbox attempts', '2026-11-29 17:13:22.126764+00', true, '\x7ad966a019fa72d90fe9f88e5752f2d28c1e151c338965b2b51ff4c3064888b727a5186a670485b70cecfd331617e15f', 567473),
-	(24, 'outbox failed', '2026-11-29 17:13:22.127634+00', true, '\x3eb9d4920307efd8244bc938f2d4fdf09f7311a66a1e17acef477ac068cc8fb8d6b2db1e8cc6c304fe94190ec7b9bdd4', 705868),
-	(25, 'outbox delivered', '2026-11-29 17:13:22.128692+00', true, '\x4aba1c3d82886b92614344211034049726694e12c2dd6ef55d0023bc61ed920b464df122190960bf7790393a14eee7d2', 679920),
-	(26, 'mail slot order', '2026-11-29 17:13:22.129682+00', true, '\x0f482098ecda2c4944dba09401fbc8bb8fcf88194c4b855314eaaaa9f620f7f28502c0badb6ed0494cde191b76e0e74b', 540613),
-	(27, 'mail turns ranked', '2026-11-29 17:13:22.130529+00', true, '\xc3593a4b248f4f7b0e42b7795738108ad845b7cc80c3a319227829b05376248eeedaf5caad770fd9611a66c675f762cf', 732808),
-	(28, 'mail clients', '2026-11-29 17:13:22.131594+00', true, '\x5c12bd782aa14316f5e71bf4e605a58b0f72e40475cc32896c5e8dc26dbf9fd3abf635a029723d0721289728f992da90', 1689439),
-	(29, 'mail clients by rank', '2026-11-29 17:13:22.133699+00', true, '\x8dd36a8ac88371142c7f21b74dd03d4a4bb33a990dd450f8bdd288ea41faa897ea18ae709e435ffd9524cf2da35cf3e9', 826307),
-	(30, 'known networks', '2026-11-29 17:13:22.134814+00', true, '\xfeb0ce2f145210cdb6052f54a22c244971c36daf25ae720e2790697ef2c3cbddc5fc22b347caacd1c6421fec0cd30d72', 1884009),
-	(31, 'known networks by age', '2026-11-29 17:13:22.137122+00', true, '\x06daa9953eed21a122d91a43de632d6fea2a7b6ec9d6213f789a9f5a4bd1f501bc7c89af1e9c33cdd06e84b19fefde48', 740309),
-	(32, 'session refreshes', '2026-11-29 17:13:22.138227+00', true, '\x1f5047f3f8e013c001c61efdffa7ee62afd75fdb641ae6a617ca3e317366dcd94e2952ad5bdbf52eb00a281e2771dcb0', 409248),
-	(33, 'session refreshes since', '2026-11-29 17:13:22.138942+00', true, '\x7f841c7c94d453415184ee85f92b27215256533685d5e8764b4d4d6c947fec7d49b4209116dde61af03ce9b104dd0d94', 423258),
-	(41, 'claims of nodes', '2026-11-29 17:13:22.139678+00', true, '\xf9fb6c83a2e1aa3f7651c1c97230c74501166a7b0b9f29cc8004073624e03b3119db1b2f23f148554277cb1e2cf07182', 334237),
-	(42, 'nodes', '2026-11-29 17:13:22.140303+00', true, '\x6dde5a9253263d38d76b9de8f1edc7cdd11e08e5a0208ad3a8bdcc08fb8f645b39f93fbd47ea708fb1aacdb10548d528', 1106674),
-	(43, 'revocation kind', '2026-11-29 17:13:22.14179+00', true, '\x9f9c4936d2919e583b7cef5150d216bc4c712b83a9466a14a1facbbb1a054c631e4783150427049efbd0204620971761', 354987),
-	(44, 'erased revocations', '2026-11-29 17:13:22.142439+00', true, '\xab400667f457c20cd2a2e3066e678706713f02e636a66dbda0674c08cb8db0e57443edc95df888c3a170ecc74b172a26', 1340821),
-	(45, 'session issued until', '2026-11-29 17:13:22.144121+00', true, '\x01cc93bd8e296bc94fe875dfb63d7da3fbcc55bdeddbbc873b75c656a8da3d82d61ef49f15fb5620e8c52c2714615895', 410801),
-	(46, 'write counters', '2026-11-29 17:13:22.144826+00', true, '\xeb00065aa64ba9e1a02696bf464e3db185027cf6983fbe27e08be4f8b7916d3f7d604cdc2bbabd11eb0ddf035691dc85', 1597172),
-	(47, 'set counters', '2026-11-29 17:13:22.146771+00', true, '\xf56d36f7e93265c589f82ff2a18bf74219dcabc9e6cc3308bde4bf39c3ac08446ca8bedf0524c93c77af03231729233e', 452652),
-	(48, 'refund counters', '2026-11-29 17:13:22.147546+00', true, '\x9157447f6780f124e0efcd915ea8bd00f50464862b63c3d8a3d2872cde953f31cbeebfd0d31aa3885234ce74ac32ff73', 367195),
-	(49, 'record change', '2026-11-29 17:13:22.148233+00', true, '\x7a22df464b73c488e37a7a8f690f7e16994c58375781b01dee3c27799abc0728b3279525c572ee4ebd44c32afee94c04', 436809),
-	(50, 'adjust counters', '2026-11-29 17:13:22.148972+00', true, '\x1d19770787a13758c557ad3d70b8967b2f333f58c6ba0858154390b63bc3daf3893a375b03586582b52309a6be624436', 431571),
-	(51, 'insert session', '2026-11-29 17:13:22.149781+00', true, '\x7c4dd43aa7403877e8c73d2809784e9559bc3b2d0a66c659498a3273c5a6713a03d9572b2c52c5c1d12527d9c47e6a98', 402238),
-	(52, 'end sessions', '2026-11-29 17:13:22.150547+00', true, '\x0b772c764c687329427126256859cdc1fb5e0e91866c06f4fe6b46ffbc946060bb3cda88c922245709426da3922abc6f', 391161),
-	(53, 'open session', '2026-11-29 17:13:22.151307+00', true, '\xe82b648245145b1d8a737aacd923c45d0dc0709e16cced15d5e9a8ad643fc9b9deea72e7af09eff04a04053536fee889', 443499),
-	(54, 'charge guess', '2026-11-29 17:13:22.152109+00', true, '\xf0efd80ca4f644c3802273a61343d7362185898a198aa8e38b11c3aac9531b068b181dac476da78e0b134719ef24a294', 372974),
-	(55, 'activate', '2026-11-29 17:13:22.152815+00', true, '\x83706acbb1575154b9c28016f8947777b3cb21d173378ff18bddd177f6a9cadab0b5e8de3950c52c182a488867bb3ab9', 498951),
-	(56, 'request code', '2026-11-29 17:13:22.153684+00', true, '\x204d304a615cfc3ae3bb638e1e82d5c1d30e6cfeda45204f92f06945362973893689581b426ca809d935cacbd9c13b47', 628344),
-	(57, 'refresh session', '2026-11-29 17:13:22.15469+00', true, '\xec1ac2fba8744959f7779b8230800208330082f0f9980144e4fc0690b3e67640a3217cef346c7582bd398f1452eb4e09', 459332),
-	(58, 'end session', '2026-11-29 17:13:22.155563+00', true, '\xb527c80a160dd28659234f39c6142b0503d5705c9c60f086ec529f8387bf85932ad698eb2295544a84e7009fe2bbf8f1', 512436),
-	(59, 'rename user', '2026-11-29 17:13:22.156476+00', true, '\x2409829665dcd476ad513d1a80ab70824d1921c06ebfe9b8828f9cf72892033c672407a5dba91b1ca24b270ec9d15fe9', 405152),
-	(60, 'delete user', '2026-11-29 17:13:22.157228+00', true, '\x45d86c899e1ac27eea3ef9ef4fddddaa34cc6eb924b9e47e6eb285cf7e00d672852eb736f25e26c51e931ed27e904d67', 598604),
-	(61, 'end all sessions', '2026-11-29 17:13:22.158258+00', true, '\xcfed02c1c829263dfee49ec0b9e4a2933f7954e9dedfde67f707be2afbf3522043eea1198bc65188a24d0ae9703f133a', 405182),
-	(62, 'sessions by issue', '2026-11-29 17:13:22.159007+00', true, '\x0fed7db0cdc94eec536aaf9c096df0e23cbef8640430e0fb06cbdec387d48643d96c052391f9a85482ffa9f513ed7d97', 954062),
-	(63, 'plans of write counters', '2026-11-29 17:13:22.160358+00', true, '\x4ad34ae4ae085b1c90fbabe056a2e75c98f8686fcaf4307e118fab8da1c66098fe94aea11ead6d07f0ed201919b1882f', 371491),
-	(64, 'plans of adjust counters', '2026-11-29 17:13:22.161131+00', true, '\x0f2f67cf802e260d0e78ca3daa4f6e781dc623c5c016ecd8ecc1f1a584ba20f1ecfee209063ac6d68c692496251f9c48', 399764),
-	(65, 'plans of refund counters', '2026-11-29 17:13:22.162004+00', true, '\x9a7c5e743b1873c10c2b59bd3fec6ddc8f304d80ba1825527bb496422c0bd898e3978a7d3886d6214672b2481be025f5', 408747),
-	(66, 'read counters', '2026-11-29 17:13:22.162802+00', true, '\x169e714a2294c9ca322bfbb0cb002677ad4b6471f46fc7a4192b6aafc91fd81045ad1b3d7dedfe9ef6ebbf6a432f84d1', 444751),
-	(67, 'plans of end sessions', '2026-11-29 17:13:22.163585+00', true, '\xcde5c89c728d756204cded7e084364f2d930862fd0eac72c62bf730d91574da57c11d37a0a3ee670dda28214e3df8a43', 342770),
-	(68, 'next rank', '2026-11-29 17:13:22.16431+00', true, '\x7cce0fb22b1d12d7cf0762ada1aac16c2e080e4d7f9e1a2b29ecd238d7ce790481192585a0da03585f53e9fab6abafed', 466583),
-	(69, 'void codes', '2026-11-29 17:13:22.165287+00', true, '\xb583a18309456c55daad221ae3a83f2c3f089eecd3b5af6afd2869c161e60462aa6920a1e0ca9fb6d54cf26ee717f218', 511199),
-	(70, 'queue code', '2026-11-29 17:13:22.166194+00', true, '\x29653f921eb2ab3bc58a364fa17844b2941091d72e750d1cf5e93e6e4d0500e0c9bc888c3ddd0fec218b542896cc0cd0', 572200),
-	(71, 'queue notice', '2026-11-29 17:13:22.167202+00', true, '\xee83031d8f7a68223725815b970c3778c678cb20c0fa44ec9b6b7875e0519cf02fcf91a501dffccdb968dcadc60110f5', 488976),
-	(72, 'spend code', '2026-11-29 17:13:22.168086+00', true, '\x6986251a28506720e0436c5461d4612f3a4be62474bafdd209ef44141f3b770667f46cf89bf047e4791099991fb663c9', 421536),
-	(73, 'reset password', '2026-11-29 17:13:22.168882+00', true, '\xb8566bae564ee89ab428c2f0531c69eafe88b1de810baaa189d90a33dc411121b4cffd0c2e6556548b2f398d624a3aeb', 470800),
-	(74, 'confirm email', '2026-11-29 17:13:22.169773+00', true, '\xf211e9af81fe831f24a1bcfb917e3f69d081df1df7528ebda880247c812003f3a8b61209a270fdbcb43e02dfdf69762b', 549015),
-	(75, 'update user', '2026-11-29 17:13:22.170748+00', true, '\x7b6e02ba6686bc8bd9cf5cd297fab1219b7bffa8c67d6426251552378112775fe032d4d9b7ea877dbc9033453530bea1', 739388),
-	(76, 'resend code', '2026-11-29 17:13:22.171865+00', true, '\x8e995abdd04c5924b12c8000abaa52ea4c98be49257e7e5ea43512c84bb66c8f97e2f5ae5db9822657cf160125e736cc', 549036),
-	(77, 'refund guess', '2026-11-29 17:13:22.172793+00', true, '\x20658a8d6e4cbdc9ba95db834baa3aeffb335997437477c04ada246f0ea5dc6c3a97df5cbf608123a088c17afb407ffa', 453444),
-	(78, 'refresh session', '2026-11-29 17:13:22.173637+00', true, '\xbe36627c0e629cc9757460a1d65dcb48111b56c57b16753f9c7a0c9348214b7e6eaf106354db0cc8e80cd0e76f4c9371', 577798),
-	(79, 'revoke session', '2026-11-29 17:13:22.174606+00', true, '\x0e325909f8e1ef984c2d4da79bfc65a596f54f70250931c1987a63ca5c102e15ff457bf841c07b33d1085656ac74124c', 413594),
-	(80, 'open session', '2026-11-29 17:13:22.175426+00', true, '\x0102c0d6dfff375ea6f5d5d4e221636b5c00fd8c0dc064c4d41578407f15e8f950a042ae2c9f98d2dacc738b6170e452', 432322),
-	(81, 'record event', '2026-11-29 17:13:22.176248+00', true, '\xfd66cfa0c546d5f408071b6f0ff1e5d6f62e0043222cd3977cc14e82358dda98792e7302ea3ad6b7b64a49d85e71365a', 446273);
+	(1, 'accounts', '2026-11-29 17:23:58.021196+00', true, '\x545cd739cf9af9a98163a2f40a0033a202f6bbda59cdd240ce7526134fc9ab2d3f79cc958dc0b1dadd62a1d0639006cf', 29356604),
+	(2, 'hash class', '2026-11-29 17:23:58.051448+00', true, '\xb131d008047859c5c0b990dfe78a4c307da64dd4492fd849e4876b7d6577724a8fd6c2d32186735fce95a0ba4c4450a8', 1226752),
+	(3, 'versions', '2026-11-29 17:23:58.053092+00', true, '\x5401cf737522c0d71173ea77a4070943dde661cc82f5830a2028d901b0929415a2f8c66933b34d8a19b1e6ed95854815', 1220934),
+	(4, 'audit', '2026-11-29 17:23:58.054741+00', true, '\x312dac0318909c694d98d4d3248a4ba22a9383c9aa3561cb0541fcb7dee50e22cfa34849041b310ec68cdb263f966180', 10429822),
+	(6, 'retired keys', '2026-11-29 17:23:58.065673+00', true, '\xc33a7fad0910d2317d03b41f45e1cb1bc356dae703efd3000b864fa19794cdabb56c1df956507b93eeba3e322a7e35f6', 2900258),
+	(7, 'mail turns by age', '2026-11-29 17:23:58.069014+00', true, '\x288c2d33413ae55a2403bcc6765d8805236bf639f6c631936154829cd3e8116cd18f2c44e800c110c075b3c987388f0e', 1104321),
+	(8, 'idempotency', '2026-11-29 17:23:58.070522+00', true, '\xf7cc0d6cd0c08b75b86acd1048a5e4a1e31bd30f979a33ebab251047b216f301776dc3b7692d3d0fd590fb34b4834bda', 3805011),
+	(9, 'session device', '2026-11-29 17:23:58.074864+00', true, '\xe330941dc63784beea24191d29b0c7edc3275a83c3ea6857570cb92d63740b060163a601d1797182dc845ae0643ed4ea', 478281),
+	(10, 'session network', '2026-11-29 17:23:58.075731+00', true, '\x5dcfef488e526c529f78b380b7c21a338475c1914fac4fb3c38509675762b622521d1d062526142b63a2bfc00874032a', 418591),
+	(21, 'verification schedule', '2026-11-29 17:23:58.076543+00', true, '\x0a4e74b87eeac3325cea592e897ca44763e8e0cefc0676194f3901049959009a952ff325dcc44e47c09e035af133c4fd', 599681),
+	(22, 'verifications by client', '2026-11-29 17:23:58.077575+00', true, '\xb8eae3348f693704dad9876f2b81b6061c752386332229673cdd7dd3938c1ff854dc984255422e245faaebbb3377bac9', 1357876),
+	(23, 'outbox attempts', '2026-11-29 17:23:58.079355+00', true, '\x7ad966a019fa72d90fe9f88e5752f2d28c1e151c338965b2b51ff4c3064888b727a5186a670485b70cecfd331617e15f', 671096),
+	(24, 'outbox failed', '2026-11-29 17:23:58.080431+00', true, '\x3eb9d4920307efd8244bc938f2d4fdf09f7311a66a1e17acef477ac068cc8fb8d6b2db1e8cc6c304fe94190ec7b9bdd4', 1269927),
+	(25, 'outbox delivered', '2026-11-29 17:23:58.082164+00', true, '\x4aba1c3d82886b92614344211034049726694e12c2dd6ef55d0023bc61ed920b464df122190960bf7790393a14eee7d2', 1224529),
+	(26, 'mail slot order', '2026-11-29 17:23:58.083866+00', true, '\x0f482098ecda2c4944dba09401fbc8bb8fcf88194c4b855314eaaaa9f620f7f28502c0badb6ed0494cde191b76e0e74b', 620632),
+	(27, 'mail turns ranked', '2026-11-29 17:23:58.084871+00', true, '\xc3593a4b248f4f7b0e42b7795738108ad845b7cc80c3a319227829b05376248eeedaf5caad770fd9611a66c675f762cf', 1982400),
+	(28, 'mail clients', '2026-11-29 17:23:58.087507+00', true, '\x5c12bd782aa14316f5e71bf4e605a58b0f72e40475cc32896c5e8dc26dbf9fd3abf635a029723d0721289728f992da90', 3194244),
+	(29, 'mail clients by rank', '2026-11-29 17:23:58.091217+00', true, '\x8dd36a8ac88371142c7f21b74dd03d4a4bb33a990dd450f8bdd288ea41faa897ea18ae709e435ffd9524cf2da35cf3e9', 1623657),
+	(30, 'known networks', '2026-11-29 17:23:58.09335+00', true, '\xfeb0ce2f145210cdb6052f54a22c244971c36daf25ae720e2790697ef2c3cbddc5fc22b347caacd1c6421fec0cd30d72', 3311834),
+	(31, 'known networks by age', '2026-11-29 17:23:58.097156+00', true, '\x06daa9953eed21a122d91a43de632d6fea2a7b6ec9d6213f789a9f5a4bd1f501bc7c89af1e9c33cdd06e84b19fefde48', 1107965),
+	(32, 'session refreshes', '2026-11-29 17:23:58.098676+00', true, '\x1f5047f3f8e013c001c61efdffa7ee62afd75fdb641ae6a617ca3e317366dcd94e2952ad5bdbf52eb00a281e2771dcb0', 504409),
+	(33, 'session refreshes since', '2026-11-29 17:23:58.099568+00', true, '\x7f841c7c94d453415184ee85f92b27215256533685d5e8764b4d4d6c947fec7d49b4209116dde61af03ce9b104dd0d94', 471751),
+	(41, 'claims of nodes', '2026-11-29 17:23:58.100447+00', true, '\xf9fb6c83a2e1aa3f7651c1c97230c74501166a7b0b9f29cc8004073624e03b3119db1b2f23f148554277cb1e2cf07182', 436338),
+	(42, 'nodes', '2026-11-29 17:23:58.101279+00', true, '\x6dde5a9253263d38d76b9de8f1edc7cdd11e08e5a0208ad3a8bdcc08fb8f645b39f93fbd47ea708fb1aacdb10548d528', 1758072),
+	(43, 'revocation kind', '2026-11-29 17:23:58.103457+00', true, '\x9f9c4936d2919e583b7cef5150d216bc4c712b83a9466a14a1facbbb1a054c631e4783150427049efbd0204620971761', 414886),
+	(44, 'erased revocations', '2026-11-29 17:23:58.104436+00', true, '\xab400667f457c20cd2a2e3066e678706713f02e636a66dbda0674c08cb8db0e57443edc95df888c3a170ecc74b172a26', 2691648),
+	(45, 'session issued until', '2026-11-29 17:23:58.10755+00', true, '\x01cc93bd8e296bc94fe875dfb63d7da3fbcc55bdeddbbc873b75c656a8da3d82d61ef49f15fb5620e8c52c2714615895', 542707),
+	(46, 'write counters', '2026-11-29 17:23:58.108448+00', true, '\xeb00065aa64ba9e1a02696bf464e3db185027cf6983fbe27e08be4f8b7916d3f7d604cdc2bbabd11eb0ddf035691dc85', 1716520),
+	(47, 'set counters', '2026-11-29 17:23:58.110776+00', true, '\xf56d36f7e93265c589f82ff2a18bf74219dcabc9e6cc3308bde4bf39c3ac08446ca8bedf0524c93c77af03231729233e', 772989),
+	(48, 'refund counters', '2026-11-29 17:23:58.111962+00', true, '\x9157447f6780f124e0efcd915ea8bd00f50464862b63c3d8a3d2872cde953f31cbeebfd0d31aa3885234ce74ac32ff73', 504209),
+	(49, 'record change', '2026-11-29 17:23:58.112966+00', true, '\x7a22df464b73c488e37a7a8f690f7e16994c58375781b01dee3c27799abc0728b3279525c572ee4ebd44c32afee94c04', 563336),
+	(50, 'adjust counters', '2026-11-29 17:23:58.113944+00', true, '\x1d19770787a13758c557ad3d70b8967b2f333f58c6ba0858154390b63bc3daf3893a375b03586582b52309a6be624436', 533692),
+	(51, 'insert session', '2026-11-29 17:23:58.115032+00', true, '\x7c4dd43aa7403877e8c73d2809784e9559bc3b2d0a66c659498a3273c5a6713a03d9572b2c52c5c1d12527d9c47e6a98', 569265),
+	(52, 'end sessions', '2026-11-29 17:23:58.115998+00', true, '\x0b772c764c687329427126256859cdc1fb5e0e91866c06f4fe6b46ffbc946060bb3cda88c922245709426da3922abc6f', 439423),
+	(53, 'open session', '2026-11-29 17:23:58.11683+00', true, '\xe82b648245145b1d8a737aacd923c45d0dc0709e16cced15d5e9a8ad643fc9b9deea72e7af09eff04a04053536fee889', 605479),
+	(54, 'charge guess', '2026-11-29 17:23:58.117868+00', true, '\xf0efd80ca4f644c3802273a61343d7362185898a198aa8e38b11c3aac9531b068b181dac476da78e0b134719ef24a294', 451251),
+	(55, 'activate', '2026-11-29 17:23:58.118725+00', true, '\x83706acbb1575154b9c28016f8947777b3cb21d173378ff18bddd177f6a9cadab0b5e8de3950c52c182a488867bb3ab9', 608864),
+	(56, 'request code', '2026-11-29 17:23:58.119745+00', true, '\x204d304a615cfc3ae3bb638e1e82d5c1d30e6cfeda45204f92f06945362973893689581b426ca809d935cacbd9c13b47', 694992),
+	(57, 'refresh session', '2026-11-29 17:23:58.120865+00', true, '\xec1ac2fba8744959f7779b8230800208330082f0f9980144e4fc0690b3e67640a3217cef346c7582bd398f1452eb4e09', 810649),
+	(58, 'end session', '2026-11-29 17:23:58.122212+00', true, '\xb527c80a160dd28659234f39c6142b0503d5705c9c60f086ec529f8387bf85932ad698eb2295544a84e7009fe2bbf8f1', 533492),
+	(59, 'rename user', '2026-11-29 17:23:58.12316+00', true, '\x2409829665dcd476ad513d1a80ab70824d1921c06ebfe9b8828f9cf72892033c672407a5dba91b1ca24b270ec9d15fe9', 510548),
+	(60, 'delete user', '2026-11-29 17:23:58.124066+00', true, '\x45d86c899e1ac27eea3ef9ef4fddddaa34cc6eb924b9e47e6eb285cf7e00d672852eb736f25e26c51e931ed27e904d67', 667171),
+	(61, 'end all sessions', '2026-11-29 17:23:58.125126+00', true, '\xcfed02c1c829263dfee49ec0b9e4a2933f7954e9dedfde67f707be2afbf3522043eea1198bc65188a24d0ae9703f133a', 613726),
+	(62, 'sessions by issue', '2026-11-29 17:23:58.126226+00', true, '\x0fed7db0cdc94eec536aaf9c096df0e23cbef8640430e0fb06cbdec387d48643d96c052391f9a85482ffa9f513ed7d97', 1346730),
+	(63, 'plans of write counters', '2026-11-29 17:23:58.12799+00', true, '\x4ad34ae4ae085b1c90fbabe056a2e75c98f8686fcaf4307e118fab8da1c66098fe94aea11ead6d07f0ed201919b1882f', 408827),
+	(64, 'plans of adjust counters', '2026-11-29 17:23:58.128793+00', true, '\x0f2f67cf802e260d0e78ca3daa4f6e781dc623c5c016ecd8ecc1f1a584ba20f1ecfee209063ac6d68c692496251f9c48', 387756),
+	(65, 'plans of refund counters', '2026-11-29 17:23:58.129557+00', true, '\x9a7c5e743b1873c10c2b59bd3fec6ddc8f304d80ba1825527bb496422c0bd898e3978a7d3886d6214672b2481be025f5', 623481),
+	(66, 'read counters', '2026-11-29 17:23:58.130621+00', true, '\x169e714a2294c9ca322bfbb0cb002677ad4b6471f46fc7a4192b6aafc91fd81045ad1b3d7dedfe9ef6ebbf6a432f84d1', 462908),
+	(67, 'plans of end sessions', '2026-11-29 17:23:58.131498+00', true, '\xcde5c89c728d756204cded7e084364f2d930862fd0eac72c62bf730d91574da57c11d37a0a3ee670dda28214e3df8a43', 402768),
+	(68, 'next rank', '2026-11-29 17:23:58.132363+00', true, '\x7cce0fb22b1d12d7cf0762ada1aac16c2e080e4d7f9e1a2b29ecd238d7ce790481192585a0da03585f53e9fab6abafed', 460824),
+	(69, 'void codes', '2026-11-29 17:23:58.133232+00', true, '\xb583a18309456c55daad221ae3a83f2c3f089eecd3b5af6afd2869c161e60462aa6920a1e0ca9fb6d54cf26ee717f218', 438171),
+	(70, 'queue code', '2026-11-29 17:23:58.134117+00', true, '\x29653f921eb2ab3bc58a364fa17844b2941091d72e750d1cf5e93e6e4d0500e0c9bc888c3ddd0fec218b542896cc0cd0', 540974),
+	(71, 'queue notice', '2026-11-29 17:23:58.135212+00', true, '\xee83031d8f7a68223725815b970c3778c678cb20c0fa44ec9b6b7875e0519cf02fcf91a501dffccdb968dcadc60110f5', 492401),
+	(72, 'spend code', '2026-11-29 17:23:58.136294+00', true, '\x6986251a28506720e0436c5461d4612f3a4be62474bafdd209ef44141f3b770667f46cf89bf047e4791099991fb663c9', 615474),
+	(73, 'reset password', '2026-11-29 17:23:58.137346+00', true, '\xb8566bae564ee89ab428c2f0531c69eafe88b1de810baaa189d90a33dc411121b4cffd0c2e6556548b2f398d624a3aeb', 502566),
+	(74, 'confirm email', '2026-11-29 17:23:58.138336+00', true, '\xf211e9af81fe831f24a1bcfb917e3f69d081df1df7528ebda880247c812003f3a8b61209a270fdbcb43e02dfdf69762b', 499072),
+	(75, 'update user', '2026-11-29 17:23:58.139237+00', true, '\x7b6e02ba6686bc8bd9cf5cd297fab1219b7bffa8c67d6426251552378112775fe032d4d9b7ea877dbc9033453530bea1', 641263),
+	(76, 'resend code', '2026-11-29 17:23:58.140363+00', true, '\x8e995abdd04c5924b12c8000abaa52ea4c98be49257e7e5ea43512c84bb66c8f97e2f5ae5db9822657cf160125e736cc', 726880),
+	(77, 'refund guess', '2026-11-29 17:23:58.141506+00', true, '\x20658a8d6e4cbdc9ba95db834baa3aeffb335997437477c04ada246f0ea5dc6c3a97df5cbf608123a088c17afb407ffa', 475727),
+	(78, 'refresh session', '2026-11-29 17:23:58.142399+00', true, '\xbe36627c0e629cc9757460a1d65dcb48111b56c57b16753f9c7a0c9348214b7e6eaf106354db0cc8e80cd0e76f4c9371', 558229),
+	(79, 'revoke session', '2026-11-29 17:23:58.143392+00', true, '\x0e325909f8e1ef984c2d4da79bfc65a596f54f70250931c1987a63ca5c102e15ff457bf841c07b33d1085656ac74124c', 422578),
+	(80, 'open session', '2026-11-29 17:23:58.144208+00', true, '\x2839b733bf99c20bd61bf08d41bab67ebca6262fad213c10e8849cf23f9602d6802371b29b93fef5bbb6438f7380868f', 459242),
+	(81, 'record event', '2026-11-29 17:23:58.145099+00', true, '\xfd66cfa0c546d5f408071b6f0ff1e5d6f62e0043222cd3977cc14e82358dda98792e7302ea3ad6b7b64a49d85e71365a', 458541),
+	(82, 'request code', '2026-11-29 17:23:58.146017+00', true, '\x6da3f03ef22bd6e5c2065346466e98c7a32a8ebfb1e4ba6ca7b53ae8bd86f5614a13ca6c08216a1ef12d29d6af1f7d15', 649125);
 
 
 --
@@ -1250,29 +1296,29 @@ INSERT INTO public._sqlx_migrations VALUES
 --
 
 INSERT INTO public.audit VALUES
-	('01a2284c-0c4c-708b-8287-2dfcbbffb9bb', 1795972402251, 'registered', NULL, NULL, '\x6779efcc5f8742b3ac6d81d6ec0bc734', '', NULL, NULL, NULL, NULL, 1, NULL, '\x42efadf08e76e627aaecefe7c540c7cbc4026308b4203d00cf598994496bd160', '7TdQZSlvxkE', '\x08c93fb2bdb351e8f5bc0777ffee06e7e475f5c47cc17273473495905b2024a2'),
-	('01a2284c-0c5d-72f0-b9b1-3e4ab6ac5064', 1795972402269, 'verified', '1392c235-1e9f-4f58-ac3e-c0ae58c6b585', '0736805e-e008-45c6-bd20-cfd80b23f1b9', '\x6779efcc5f8742b3ac6d81d6ec0bc734', '', NULL, NULL, NULL, NULL, 2, NULL, '\x2ee951b641179218d5816ac0fc6c2ed61e953d9d6703d7d1dacaa7be817676bf', '7TdQZSlvxkE', '\xb4eb8af3e56bd62868a7424ad56e0e1be0565b6bf569bc45944b75bbfc9d92e3'),
-	('01a2284c-0c79-7054-bce4-5d20af744e4c', 1795972402296, 'logged_in', '1392c235-1e9f-4f58-ac3e-c0ae58c6b585', '85a2f50d-b765-4a70-9ac4-e4e7989a071d', NULL, '', NULL, NULL, NULL, NULL, 3, NULL, '\xe81df7a33ac7390d6c802f55d395e6bdd4dedec9a99f17572b8d40a5e5d3a616', '7TdQZSlvxkE', '\x9f347134eefd6c0b848998689a0ffb3ecf916eb42dd6c52d80cb2755e1405427'),
-	('01a2284c-0c7c-7494-b0f7-6cde1dc234aa', 1795972402300, 'refreshed', '1392c235-1e9f-4f58-ac3e-c0ae58c6b585', '85a2f50d-b765-4a70-9ac4-e4e7989a071d', NULL, '', NULL, NULL, NULL, '\x1cd99bf90ca33fefa68f8e07ef46f2a868707a64c0148fa8c225a8ecbcfdcfb6', 4, NULL, '\x25b397092b39db9547146dca75e2697e63a9b07aa07f5af94329d30fbfdabaa8', '7TdQZSlvxkE', '\xff9fda7754923462cc9db3f42d7c7c0234ff6ca0949ffe38f6f02dbe7b7af700'),
-	('01a2284c-0c8e-75cb-bbca-f57ad243e97a', 1795972402317, 'registered', NULL, NULL, '\x69ad996873d448d8978210fdd12cb62f', '', NULL, NULL, NULL, NULL, 5, NULL, '\x52a5dca1a990bc5b104a2e526aa64ca9f22f09221c283dd38c3a0a8da2d46369', '7TdQZSlvxkE', '\x40c49baf3998a2b83f2bcacc5da26ccf84199bd7a69f2e93bfb2e1c3ca9560bb'),
-	('01a2284c-0c9c-7603-89eb-889d343d2d05', 1795972402332, 'verified', '2c388fe7-0e9e-474c-b8c7-3bde31dc7adb', '503b98fa-54d0-4301-8d40-2a6e66819243', '\x69ad996873d448d8978210fdd12cb62f', '', NULL, NULL, NULL, NULL, 6, NULL, '\x5fe6bf10bf9d77bccc74d08124ff8b69993f0bf9fdcd722e5b12cf6b207cfc85', '7TdQZSlvxkE', '\xfe4a44f818909a8453c0e9638eb3cae7c065a1b7b207acc0a34ace1e49e31265'),
-	('01a2284c-0c9e-779a-9532-ba2b1a8a3497', 1795972402334, 'logged_out', '2c388fe7-0e9e-474c-b8c7-3bde31dc7adb', '503b98fa-54d0-4301-8d40-2a6e66819243', NULL, '', NULL, NULL, NULL, NULL, 7, NULL, '\x3fc882f9c52b539b04fff3b19054bbe252db9d364cf0c5c06f0ed2ffaf862d55', '7TdQZSlvxkE', '\x0594ae5b43427dabbccbe5c0aa50b809d1d2fad9acb8ab8ef915533aed838a70'),
-	('01a2284c-0caf-76cd-a1af-991aa4827c02', 1795972402351, 'registered', NULL, NULL, '\xa71026c777a64175be145ebe32b152ef', '', NULL, NULL, NULL, NULL, 8, NULL, '\xac3af379bc934370efe5b7c6fff4d0fb413f73efccde4c2494be24a7456e18d5', '7TdQZSlvxkE', '\x111abfc4b16ffb7ad44f17b5cc2b346fba3ea39fbf9c32fc338ad7f4a54b0720'),
-	('01a2284c-0cbe-7604-b7f7-e806840956df', 1795972402366, 'verified', '2dc0b04f-7798-49c1-931a-6b0f28d01606', '5d40849c-a8d4-4282-b655-8b9013babc1c', '\xa71026c777a64175be145ebe32b152ef', '', NULL, NULL, NULL, NULL, 9, NULL, '\xa797b4426d1ab270368475d4545408d26bba595e3cf873546e3bcc2f4f2abec7', '7TdQZSlvxkE', '\x9433ac98c708394f24f2fe5109bd87eae9ba5994a6aae74eae344879a8941e5c'),
-	('01a2284c-0ccf-70bc-9632-06be4fa43eed', 1795972402383, 'deleted', '2dc0b04f-7798-49c1-931a-6b0f28d01606', NULL, NULL, '', NULL, NULL, NULL, NULL, 10, NULL, '\x135355b9a97da543d2f5f5c9aa3a345fbcab1bf679e46c91f2195833fd5bf968', '7TdQZSlvxkE', '\x703c4343a1c61c5c2ae01c455f4e1b236347b6954ecb3a4250618b677304d00f'),
-	('01a2284c-0ce4-749a-b069-89e807b061a6', 1795972402404, 'registered', NULL, NULL, '\x7e663b80cc1841c086fe1faebba420c1', '', NULL, NULL, NULL, NULL, 11, NULL, '\x1d1088fb21a8ce8539c11eb1ddd487f7fc03fa68f1655b1f85f36a0a880df5da', '7TdQZSlvxkE', '\x7fe86e632f32cf2ad20439950d061bfd37c770da78665c86749e305dfd141683'),
-	('01a2284c-0cf1-7725-8e40-6c6474a73432', 1795972402417, 'verified', 'fd8d003d-999a-4f47-8dfe-a832ae2f16b2', '2af25ac1-f188-4a31-a982-37c99774d513', '\x7e663b80cc1841c086fe1faebba420c1', '', NULL, NULL, NULL, NULL, 12, NULL, '\xe7feca7e66a45b9cc425f98155c08e249bf178214e0974e22ad8d9bc703d395c', '7TdQZSlvxkE', '\x8f5236768827b2222eaeca32443991b5e2f51c8b3ee5612238dc8a33b3b52677'),
-	('01a2284c-0d08-74b2-b6ed-652d130b75a4', 1795972402438, 'disabled', 'fd8d003d-999a-4f47-8dfe-a832ae2f16b2', NULL, NULL, '', 'root', NULL, NULL, NULL, 13, NULL, '\x5bf9c88d581c4577c7346e0428c9518d231b6f536405758bec2196f946eb3f14', '7TdQZSlvxkE', '\x264a651bf241913fa718f91a643f4ef83ecd115e9e529120990ed8e0599d25a0'),
-	('01a2284c-0d1c-76ae-89cb-58f10dbf4820', 1795972402460, 'registered', NULL, NULL, '\x93cb4c1c6f774ba5895bfe155deb1457', '', NULL, NULL, NULL, NULL, 14, NULL, '\x3bfed32535cb358ee453e1c2280166ad498c666aab7ec09e7af45cbb4603d95c', '7TdQZSlvxkE', '\xcee22036c5f5339659a5dc045d88fef5200f81d00fd22b2ef31eab658afefd20'),
-	('01a2284c-0d3a-7408-a556-4a8eb3e75d3e', 1795972402490, 'registered', NULL, NULL, '\x755e9b6d304a4293a828bcd950d8ce96', '', NULL, NULL, NULL, NULL, 15, NULL, '\x5b2ce52931186c941f3754c75a0224da1010a3f0343660f6dab6adee7ba6954e', '7TdQZSlvxkE', '\x29ad71adf3dfce5bbac70c9bdadbbf9cba4f1a3f5442d4692bdcb838a77feff9'),
-	('01a2284c-0d48-778a-90e6-bca05e0c19ad', 1795972402504, 'verified', 'a1cb63f4-d220-4566-93db-53fb75802d94', '851179b0-db8b-45e7-9c05-2fff5ec0746c', '\x755e9b6d304a4293a828bcd950d8ce96', '', NULL, NULL, NULL, NULL, 16, NULL, '\xdaf65ebd5444e2166da5385284f79b5d50affe160138d90a2ef0d77a5c17382c', '7TdQZSlvxkE', '\x855b2894684db30fb681977910f211005ebdd9755bb79fe7a98de0752a2d71c4'),
-	('01a2284c-0d4a-70f9-a41a-807bb47d6579', 1795972402506, 'reset_requested', 'a1cb63f4-d220-4566-93db-53fb75802d94', NULL, '\x9470bc9747044fd2b10201900e1332d7', '', NULL, NULL, NULL, NULL, 17, NULL, '\xcc5c4b2337f1f0fc0762c5711a3eb6bacd702412008e39ab58eda74e6a7f52d8', '7TdQZSlvxkE', '\x4856a17a4cb4ca771281914bd5cbbf1a9682b013f3444bebf1d0b196f78dc867'),
-	('01a2284c-0d67-77cf-a149-214c4df545ae', 1795972402535, 'login_failed', 'a1cb63f4-d220-4566-93db-53fb75802d94', NULL, NULL, '', NULL, '192.0.2.7', '\x327b9e73f96b4094941870cc1a07d995', NULL, 18, '\x494faab94eac444b9b28113cb6dca8b7d1a2b2e5b4b6ffb73c245ae5f65161cf', '\x6c6b317f6ec8cea96145496d892414b115c2d9e933469025787ad222a5d63fee', '7TdQZSlvxkE', '\xf2b00f7b4ee3a6746f70356b9dd9ea8b22b1fe954375a99971b0b6751489bd54'),
-	('01a2284c-0d78-7312-91ce-c07556d9d14e', 1795972402552, 'registered', NULL, NULL, '\xf3be2338f4734def9c8beb4367f10a0e', '', NULL, NULL, NULL, NULL, 19, NULL, '\x97ab6ac0060f8d1862ade579c2bfcd63ccf168ff3ca5510a260ed6d553eab434', '7TdQZSlvxkE', '\xfabda63988906bcd4e2a9065169b161ca6b0d2efcd38635ec8eac433a8b7c318'),
-	('01a2284c-0d87-768c-8a0b-873ffcd4cf1b', 1795972402567, 'verified', 'd5eeb8a8-6b50-4b29-8816-708419aa999f', '9133c6ef-25a3-43f6-8d9e-74689c1b5ed3', '\xf3be2338f4734def9c8beb4367f10a0e', '', NULL, NULL, NULL, NULL, 20, NULL, '\xbc6eaa736ae5965ffe6772ed75e744acb85f3348881f9d85ef836524a7ffc19c', '7TdQZSlvxkE', '\xab9006e8d6c160ea55fb89668d017dcac65bec7968b104ae006ffde8384221ef'),
-	('01a2284c-0d99-7183-b013-38139e048940', 1795972402585, 'updated', 'd5eeb8a8-6b50-4b29-8816-708419aa999f', '9133c6ef-25a3-43f6-8d9e-74689c1b5ed3', NULL, 'email', NULL, NULL, NULL, NULL, 21, NULL, '\x2823f819a322601eb498703e52eb26db44e6ed508e4d4176b4edd29bb9f1b789', '7TdQZSlvxkE', '\x30ae13dd2f93b06ed68e8ec114e767da612acc49561b73a5402c7792a5729acd'),
-	('01a2284c-0db9-72b9-8427-eb990e674c47', 1795972402617, 'registered', NULL, NULL, '\xf775767cbaba4de2975ce2d677d13409', '', NULL, NULL, NULL, NULL, 22, NULL, '\xb166de9e8e43076b699526edb8fac155266ec479bc9b2850b2ea0c29ab930523', '7TdQZSlvxkE', '\xc2ff2da5e09e9656a6a45459bcefad2670d7d0367adf233b94ba42bfbf02a7c0'),
-	('01a2284c-11b5-77ca-9b4d-f74f0c24303c', 1795972403637, 'login_failed', NULL, NULL, '\x3132ee7682116b86dc445475770a767223039ec9443b15fcc5dd24c859b2e8fb', '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+	('01a22855-c090-76fd-a176-082fd91eac57', 1795973038224, 'registered', NULL, NULL, '\x6e44088cffbc4f36bdc8c9275ceba4d2', '', NULL, NULL, NULL, NULL, 1, NULL, '\xafd776b5ddaffb6f91bdf92be9ffd58d4af30c009a01cfd6bca00a5eae8313a8', '7TdQZSlvxkE', '\xd73afe12e52a2f36f66a8622d0b94a464b619a27fc7ef1ae38d914df225d6867'),
+	('01a22855-c0a4-7599-ab40-4525088d74ac', 1795973038244, 'verified', 'e6cb9d3d-a2a1-4e13-8525-7d8d35149ccb', '029e0afa-f712-4248-9425-a9bc22dae5f3', '\x6e44088cffbc4f36bdc8c9275ceba4d2', '', NULL, NULL, NULL, NULL, 2, NULL, '\x3fe084289c580ae19e59fb53166087bb45f250cd024adfa6e0a6118cf83de3a7', '7TdQZSlvxkE', '\x0cf2d82003d790e1e3f8bdd5507d153ce7dca78d35bf7c80d3e015dc0c3ff02d'),
+	('01a22855-c0c3-7368-875b-8e28dc503d11', 1795973038274, 'logged_in', 'e6cb9d3d-a2a1-4e13-8525-7d8d35149ccb', 'dbc89861-ae0b-48a0-a139-0fd5c9ee8b0a', NULL, '', NULL, NULL, NULL, NULL, 3, NULL, '\xf45f3e4c5f83f7bbfdcd165b1859e886981e7f213c86a225844ba4e586b508d6', '7TdQZSlvxkE', '\x5eab42491bc3fe052b64324d989a057c56e9ed0bd1eb751c97805d4f8ca205d2'),
+	('01a22855-c0c6-7689-893a-10b2760bb87d', 1795973038278, 'refreshed', 'e6cb9d3d-a2a1-4e13-8525-7d8d35149ccb', 'dbc89861-ae0b-48a0-a139-0fd5c9ee8b0a', NULL, '', NULL, NULL, NULL, '\xc1a892fe0741280c352245a42492429b1d07e3773dc21971f4de95a17aa79b80', 4, NULL, '\xd42410e3611f1442ed7307705f03d61764160874e0010e2c51597599782fe98c', '7TdQZSlvxkE', '\xff91e6aabfac98d488ce19b49868171f625239715627d9db8626646b674b3f51'),
+	('01a22855-c0d8-7249-8820-b0834d41ceb3', 1795973038296, 'registered', NULL, NULL, '\x11e662c0e2af4fef9dc1977702018551', '', NULL, NULL, NULL, NULL, 5, NULL, '\x9095435db3ee09fdbb53564bd785a55b03ba6cbce5912b7a366686ecda7bf0f4', '7TdQZSlvxkE', '\x5e5fe8be1efc8aa18f23699cb5bc76bf4b8f8a92a8491cf4f4fd3c6cd427986b'),
+	('01a22855-c0e8-7583-8c5d-032dd5c1456a', 1795973038311, 'verified', '02c120bc-81c8-43ab-b58b-e4eae18c48ec', 'e4b2ae3f-cb07-483a-b8cc-506be61e6a05', '\x11e662c0e2af4fef9dc1977702018551', '', NULL, NULL, NULL, NULL, 6, NULL, '\x0d1cbae5d951eecd65527cbf655d429085e66fd97d77a650d057aa6a214ed400', '7TdQZSlvxkE', '\x619e3e1f2120cd762feaba2e3bee51088ab1bfcd4c5116b83d66a50ecbc2c0ff'),
+	('01a22855-c0ea-752d-8f7b-59b23121bd5c', 1795973038313, 'logged_out', '02c120bc-81c8-43ab-b58b-e4eae18c48ec', 'e4b2ae3f-cb07-483a-b8cc-506be61e6a05', NULL, '', NULL, NULL, NULL, NULL, 7, NULL, '\x499bfeb0769caa7b07754d55a11bff1e28dc10a3cd9e9fcccf1cbf87b52eba50', '7TdQZSlvxkE', '\x693ba1066407f1100ff8f94861363cf30aaeeebb7912901a803a305906c290a6'),
+	('01a22855-c0fc-763a-bcf7-ddfa1b456739', 1795973038332, 'registered', NULL, NULL, '\xac88c145fd6e4ff5a29766f4bf3e80cf', '', NULL, NULL, NULL, NULL, 8, NULL, '\x2ee37ce4f932270b3ae81de6cd56ac7a0b3258a739e3ae7620e15fecc41b640e', '7TdQZSlvxkE', '\x727b8f36805cbc62f847fcae14c65436b439615bae8643440c0ad2ff991f7455'),
+	('01a22855-c10b-746f-a481-c6834a016d7b', 1795973038347, 'verified', 'b08342fd-7f4e-4171-bd08-63e0e7f2d81d', '7152e2e9-eed3-4ad7-b891-ab91c44a948e', '\xac88c145fd6e4ff5a29766f4bf3e80cf', '', NULL, NULL, NULL, NULL, 9, NULL, '\xb38cbb3df6da8d7cd5a8e1aae3f317024126bda059c4d594054c0e425015691d', '7TdQZSlvxkE', '\x2b9099ca2ff4a4e605386461d006421f62b2f42a8a43b2d3c78e879d14c39aef'),
+	('01a22855-c11e-7592-a367-5edffda0ac63', 1795973038366, 'deleted', 'b08342fd-7f4e-4171-bd08-63e0e7f2d81d', NULL, NULL, '', NULL, NULL, NULL, NULL, 10, NULL, '\xf1e9e14568664f7e809f7de01a42a333379bfc96e0037c4fe87eed177d7dd0dc', '7TdQZSlvxkE', '\xad5ade4fc5358743f2dbd73accf9ca841bc387b51072fac74228ed9ed770e149'),
+	('01a22855-c135-7410-b514-bffcfc96f077', 1795973038389, 'registered', NULL, NULL, '\xd75d928b1ced43278b22e2b1216cd65a', '', NULL, NULL, NULL, NULL, 11, NULL, '\x4d79d12ce772b99c5b498ebf11b3e02ebc1ddfd92f0b591e860ab617b27c87e9', '7TdQZSlvxkE', '\x8eebc3b7b4dd2240a2cfc86acd6f21cb19b8932fffa81543389e0392e467a1b7'),
+	('01a22855-c145-711c-9aac-28546d48d6d4', 1795973038405, 'verified', '00b03bd9-1816-488f-a87e-ab482b8cdb4c', '09ebc81b-0167-47f2-b13c-683953a20038', '\xd75d928b1ced43278b22e2b1216cd65a', '', NULL, NULL, NULL, NULL, 12, NULL, '\x3c29b3b1f2535ccd256fd6ecace1243c1c0a5bafac6a5bd9fc73d91fa07c1c03', '7TdQZSlvxkE', '\x4c3060da6a23fb07f41538a4e8dc053ca855c73240e4d6f5f4effa1734c36170'),
+	('01a22855-c15f-73bb-89a5-2693e919e9de', 1795973038428, 'disabled', '00b03bd9-1816-488f-a87e-ab482b8cdb4c', NULL, NULL, '', 'root', NULL, NULL, NULL, 13, NULL, '\x79aa7f1605537ff045e86a8dea4078de271a19ad584aad37a270d4001795d92f', '7TdQZSlvxkE', '\x7a62dddd1693ae13aa2d4b99c9674b4bf9afbb30b30245f89496416f7a397aa0'),
+	('01a22855-c175-761b-a6a2-3599679b1c6f', 1795973038452, 'registered', NULL, NULL, '\xebec2e101814452fadcb94f1b70ee54b', '', NULL, NULL, NULL, NULL, 14, NULL, '\x52b95cb667e05ef4f54d99614f2f4ef415dcd79343411a5e359fb0293ca7adbb', '7TdQZSlvxkE', '\xd0c4782a83a34d1618a858558e7845f794508e5fd7d6547232bcc32e3d164c89'),
+	('01a22855-c192-70bc-a6df-fa161bf4aaff', 1795973038482, 'registered', NULL, NULL, '\x2a5f5ca5ce2549e99a1481ba49a4c4ee', '', NULL, NULL, NULL, NULL, 15, NULL, '\x2d1cebdea29cc073f0fa03d3e6a45ebc13a481e10a50e4db8e62b306557f6742', '7TdQZSlvxkE', '\xd064e533b7e7ee6634ec5f383382eb10009dfaad344f7429e72755f58bc38b89'),
+	('01a22855-c1a2-7262-adc1-bf32fe162dd7', 1795973038498, 'verified', '3494582f-d219-4ba2-91da-3887702bc756', 'a62c01d7-6fe8-4c71-a8da-a71025f64692', '\x2a5f5ca5ce2549e99a1481ba49a4c4ee', '', NULL, NULL, NULL, NULL, 16, NULL, '\x2dce57b06b78d2a598382f9ad4ec1233a8c3e85abb5f3c0be7b443aee3dc0af3', '7TdQZSlvxkE', '\x46edfbc33c43195eb6c1e5ed31c9ce3ff6c4d5fc8c76715232e1f1e87e222349'),
+	('01a22855-c1a4-7341-8d70-d6a8eafd0e9b', 1795973038500, 'reset_requested', '3494582f-d219-4ba2-91da-3887702bc756', NULL, '\x3808dbcb4984489d8078c49686d1c7d6', '', NULL, NULL, NULL, NULL, 17, NULL, '\xf3053dc060c173cf7bedd1d50778edbb19089f1e72850319e86508831e014217', '7TdQZSlvxkE', '\xb0dc290d1d2d7050da4036dc14cffe9ec2fcc778279911b1f1e2be1065169975'),
+	('01a22855-c1c2-74ea-a3a9-cb62e3971521', 1795973038530, 'login_failed', '3494582f-d219-4ba2-91da-3887702bc756', NULL, NULL, '', NULL, '192.0.2.7', '\xa053fb0b7d054e9f91e79667bdcc47de', NULL, 18, '\x5555c2983d2a70695587981a3a358bcf2dee0ad3cedbb69273b1d4d3fed3e18e', '\x799d481b5328cca5573357365997df9a144b6e6dc1dce299eebbff3d161c68a6', '7TdQZSlvxkE', '\xb8471b840f83f87f01358ee9a948e16ccd7889416698ff5ec2b2b6135ba0a34c'),
+	('01a22855-c1d5-7718-9a18-98b35b0b9e83', 1795973038549, 'registered', NULL, NULL, '\xc9de1369c4e545c5a430cf1a1b46aebb', '', NULL, NULL, NULL, NULL, 19, NULL, '\x5f93801fcb5fd1bcd1b86719d17a3a1ec28cc99226a7164d3dc3ab203e598524', '7TdQZSlvxkE', '\x1a8454acec3983ee9cead70dd582f58020af6c260f4a9e8fc33820af4b9d59d6'),
+	('01a22855-c1e4-70de-a950-d7c12022f6be', 1795973038564, 'verified', '059bfdc2-ff9b-426a-83e3-3530c493350e', '8171d424-1d71-4485-889e-a491389cb062', '\xc9de1369c4e545c5a430cf1a1b46aebb', '', NULL, NULL, NULL, NULL, 20, NULL, '\x9f72df4068ad7056afd07c1ab793b3e24e3befd87a86f81ed1e80ff7cec84ac0', '7TdQZSlvxkE', '\x4801bf2109f9b5be0b13beb02872d8a4d89963345f4cff51cfdca9dbce46d2b7'),
+	('01a22855-c1f7-73ec-9a19-58539ecc1aaa', 1795973038583, 'updated', '059bfdc2-ff9b-426a-83e3-3530c493350e', '8171d424-1d71-4485-889e-a491389cb062', NULL, 'email', NULL, NULL, NULL, NULL, 21, NULL, '\x4b1d8245c8cea80eb2461f210850cab30d75a0805c63f04213bd5f4f4b713f24', '7TdQZSlvxkE', '\xa4b238a4878a3ccea16bb9315133171d7709d4e4beb0d6759743442f2014c17d'),
+	('01a22855-c21a-71e7-a53b-a83291ad46bb', 1795973038618, 'registered', NULL, NULL, '\xaa4450e95e20447595eb5c8f4071f0d3', '', NULL, NULL, NULL, NULL, 22, NULL, '\x7f2f8b880e41c799adb938678d41d2a240bc92ca22afb47a21d73ea0a13bbb46', '7TdQZSlvxkE', '\xe4a181c006e97d5e4e98316da379cd50f19a460465046dc2735356d4692b4c97'),
+	('01a22855-c615-72e3-96bd-b533d67dad81', 1795973039641, 'login_failed', NULL, NULL, '\x3132ee7682116b86dc445475770a767223039ec9443b15fcc5dd24c859b2e8fb', '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 
 
 --
@@ -1280,7 +1326,7 @@ INSERT INTO public.audit VALUES
 --
 
 INSERT INTO public.audit_chain VALUES
-	(1, 22, '\xb166de9e8e43076b699526edb8fac155266ec479bc9b2850b2ea0c29ab930523', 0, '\x0000000000000000000000000000000000000000000000000000000000000000', '7TdQZSlvxkE', '\x9c9f915aa9997b6b2a7486d079b21b306368a9a7f2c333d69a87c39b1279df27', '9a480262-c91a-446d-b63c-b191b1635737', 1795972408194);
+	(1, 22, '\x7f2f8b880e41c799adb938678d41d2a240bc92ca22afb47a21d73ea0a13bbb46', 0, '\x0000000000000000000000000000000000000000000000000000000000000000', '7TdQZSlvxkE', '\x47b0f5663ef26bc63b6238793e4bf1a664378ff177d92e44051ad734bdcf7213', '1424b0f0-bdad-484d-9fa7-b797dd56fd02', 1795973044171);
 
 
 --
@@ -1288,23 +1334,23 @@ INSERT INTO public.audit_chain VALUES
 --
 
 INSERT INTO public.counters VALUES
-	('\x2bce13a94caaf0eef9ec5840996368cf20bfeb04ef864af9f361706634c5f901', 1, 1795972402296, 0, 1795976002296),
-	('\x4590d463e9bb6a3fb46cd7823ce513f2da240810e41223f3bd5db3ee34e99547', 0, 1795972402272, 0, 1796058802272),
-	('\x8927aaafab6a0f30c5918f42004f333a865f090bb89c9943281f88dcb8192dad', 0, 1795972402368, 0, 1796058802368),
-	('\xe006bfdc2446c6303e5dfee268bd29b51f06c4472bcf093e88b4cb83eb451ce6', 0, 1795972402368, 0, 1796058802368),
-	('\x80aa6b9b652893ec94314ae925cb87d0c6e18c29b38d8e05f5e554e07a119834', 1, 1795972402506, 0, 1795976002506),
-	('\x503ec47999a4699ef77eeef90abe13ae0a6f927aa2ba50ff4e1cc8c8a060f5f4', 1, 1795972402520, 0, 1796058802520),
-	('\x832bf8e2bed7cd196c3f78718f08cacff83fd4dd6dd8e6a5df838293ee9ccf7b', 0, 1795972402520, 0, 1796058802520),
-	('\x9bba17f7cf3448efc284cbf3be7b88b4f9254d09a47a7f66ca04af4e7881e542', 1, 1795972402520, 1795972402520, 1796058802520),
-	('\xf23d85f7164d81c7609611ac5adb5db7d5ce788e4acc9155333b4d5d7826482b', 1, 1795972402520, 0, 1795976002520),
-	('\xd087d086a16f72d03e725bfd4c4bdd6855ee3f8d14d2de03da3264454502ec88', 0, 1795972402566, 0, 1796058802566),
-	('\x204f742d128a8e5307f122483e022e70cad34e92da40b1b9c843c1ad47646fca', 0, 1795972402569, 0, 1796058802569),
-	('\x9185477690267480405d092fdc74bfa382013a6e7dcd006b57aac9cf92d4e957', 0, 1795972402569, 0, 1796058802569),
-	('\x5ab08ed85cb3e0d123f6957152ba8ee28ec0af17ac41a78a14a648b0595f5186', 1, 1795972402585, 0, 1796058802585),
-	('\xda8768b0d63e8c0263138ff1b086bf7d83dc03668d5b74cdbe491e85654faad8', 1, 1795972402585, 0, 1795976002585),
-	('\x61e371b8b55988e2c319448ab2747216a37337dee1867c1b0820f05ba7213f54', 8, 1795972402207, 0, 1795976002207),
-	('\x156aba40a0b7ed19492d71296b9094f3d90f9dec4a2d6e9b72d6e6ef1bfd4a02', 1, 1795972403622, 0, 1796058803622),
-	('\xb834251f40a63ea5bd6e58c2afea3970dad2aa703b3d1c74ca127541c05c5e6e', 1, 1795972403622, 0, 1795976003622);
+	('\x4590d463e9bb6a3fb46cd7823ce513f2da240810e41223f3bd5db3ee34e99547', 0, 1795973038247, 0, 1796059438247),
+	('\xc476787fadef14a240f35fe8530a6e2316d7542c5392fba7c51fb9e1a0e170c7', 1, 1795973038274, 0, 1795976638274),
+	('\x92a688ccdb2d9ce207061228c10da45064ea39a68b8c6e511bf741bb993d6641', 0, 1795973038349, 0, 1796059438349),
+	('\xd88da53b3c5fc5616a2311a04876a5c0261caeee6bcad8887006b9aecca1a4b2', 0, 1795973038349, 0, 1796059438349),
+	('\x80aa6b9b652893ec94314ae925cb87d0c6e18c29b38d8e05f5e554e07a119834', 1, 1795973038500, 0, 1795976638500),
+	('\x503ec47999a4699ef77eeef90abe13ae0a6f927aa2ba50ff4e1cc8c8a060f5f4', 1, 1795973038514, 0, 1796059438514),
+	('\x832bf8e2bed7cd196c3f78718f08cacff83fd4dd6dd8e6a5df838293ee9ccf7b', 0, 1795973038514, 0, 1796059438514),
+	('\x9bba17f7cf3448efc284cbf3be7b88b4f9254d09a47a7f66ca04af4e7881e542', 1, 1795973038514, 1795973038514, 1796059438514),
+	('\xf23d85f7164d81c7609611ac5adb5db7d5ce788e4acc9155333b4d5d7826482b', 1, 1795973038514, 0, 1795976638514),
+	('\xd087d086a16f72d03e725bfd4c4bdd6855ee3f8d14d2de03da3264454502ec88', 0, 1795973038563, 0, 1796059438563),
+	('\x52d87079c84c348aa0ce2ffddaf5f88a0d083f6e3616e322c60c485f93ca1854', 0, 1795973038566, 0, 1796059438566),
+	('\x98d20987e5278b32856264791e8c18366b777bed6e27621e13325fda87549822', 0, 1795973038566, 0, 1796059438566),
+	('\x25c0083dba82c8e522afc64371442c976ae847773c5d101b3e4632b775072da6', 1, 1795973038583, 0, 1796059438583),
+	('\xda8768b0d63e8c0263138ff1b086bf7d83dc03668d5b74cdbe491e85654faad8', 1, 1795973038583, 0, 1795976638583),
+	('\x61e371b8b55988e2c319448ab2747216a37337dee1867c1b0820f05ba7213f54', 8, 1795973038179, 0, 1795976638179),
+	('\x156aba40a0b7ed19492d71296b9094f3d90f9dec4a2d6e9b72d6e6ef1bfd4a02', 1, 1795973039626, 0, 1796059439626),
+	('\xb834251f40a63ea5bd6e58c2afea3970dad2aa703b3d1c74ca127541c05c5e6e', 1, 1795973039626, 0, 1795976639626);
 
 
 --
@@ -1320,7 +1366,7 @@ INSERT INTO public.erased_revocations VALUES
 --
 
 INSERT INTO public.idempotency_keys VALUES
-	('616e2075-7067-7261-6465-2773206b6579', '7TdQZSlvxkE', '\xd2a8cc368be7464b38921ec71c28e1f23238e440774f0af3966019dc787cb00b', '3912cb8f-55b9-49e2-80e3-935198e94e96', 1796058802617, 1795972402617, NULL, 'f775767c-baba-4de2-975c-e2d677d13409', NULL, NULL, NULL, NULL, 0, 'f4b6bf03-1b91-4ed1-a8cf-83ba0e0608b1');
+	('616e2075-7067-7261-6465-2773206b6579', '7TdQZSlvxkE', '\xd2a8cc368be7464b38921ec71c28e1f23238e440774f0af3966019dc787cb00b', 'd93d6164-c613-400e-aef2-c67bca367891', 1796059438618, 1795973038618, NULL, 'aa4450e9-5e20-4475-95eb-5c8f4071f0d3', NULL, NULL, NULL, NULL, 0, '8d9605e7-a498-4687-805a-b4e9f2b73a47');
 
 
 --
@@ -1334,7 +1380,7 @@ INSERT INTO public.idempotency_keys VALUES
 --
 
 INSERT INTO public.mail_clients VALUES
-	('', 1795972412251);
+	('', 1795973048224);
 
 
 --
@@ -1342,17 +1388,17 @@ INSERT INTO public.mail_clients VALUES
 --
 
 INSERT INTO public.mail_turns VALUES
-	('ada@example.org', 'registration', 1795972462255, 0, NULL, 1795972462255, 0, 1795972462255),
-	('bob@example.org', 'registration', 1795972462319, 0, NULL, 1795972462319, 0, 1795972462319),
-	('gus@example.org', 'registration', 1795972462352, 0, NULL, 1795972462352, 0, 1795972462352),
-	('gus@example.org', 'deleted', 1795976002385, 0, NULL, 1795976002385, 1, 1795976002385),
-	('hal@example.org', 'registration', 1795972462405, 0, NULL, 1795972462405, 0, 1795972462405),
-	('cyd@example.org', 'registration', 1795972462461, 0, NULL, 1795972462461, 0, 1795972462461),
-	('eve@example.org', 'registration', 1795972462491, 0, NULL, 1795972462491, 0, 1795972462491),
-	('eve@example.org', 'password_reset', 1795972462507, 0, NULL, 1795972462507, 0, 1795972462507),
-	('dan@example.org', 'registration', 1795972462553, 0, NULL, 1795972462553, 0, 1795972462553),
-	('daniel@example.org', 'email_change', 1795972462587, 0, NULL, 1795972462587, 0, 1795972462587),
-	('fay@example.org', 'registration', 1795972462618, 0, NULL, 1795972462618, 0, 1795972462618);
+	('ada@example.org', 'registration', 1795973098229, 0, NULL, 1795973098229, 0, 1795973098229),
+	('bob@example.org', 'registration', 1795973098298, 0, NULL, 1795973098298, 0, 1795973098298),
+	('gus@example.org', 'registration', 1795973098334, 0, NULL, 1795973098334, 0, 1795973098334),
+	('gus@example.org', 'deleted', 1795976638369, 0, NULL, 1795976638369, 1, 1795976638369),
+	('hal@example.org', 'registration', 1795973098390, 0, NULL, 1795973098390, 0, 1795973098390),
+	('cyd@example.org', 'registration', 1795973098454, 0, NULL, 1795973098454, 0, 1795973098454),
+	('eve@example.org', 'registration', 1795973098484, 0, NULL, 1795973098484, 0, 1795973098484),
+	('eve@example.org', 'password_reset', 1795973098501, 0, NULL, 1795973098501, 0, 1795973098501),
+	('dan@example.org', 'registration', 1795973098550, 0, NULL, 1795973098550, 0, 1795973098550),
+	('daniel@example.org', 'email_change', 1795973098585, 0, NULL, 1795973098585, 0, 1795973098585),
+	('fay@example.org', 'registration', 1795973098619, 0, NULL, 1795973098619, 0, 1795973098619);
 
 
 --
@@ -1366,7 +1412,7 @@ INSERT INTO public.mail_turns VALUES
 --
 
 INSERT INTO public.nodes VALUES
-	('f4b6bf03-1b91-4ed1-a8cf-83ba0e0608b1', 1795972403199);
+	('8d9605e7-a498-4687-805a-b4e9f2b73a47', 1795973039169);
 
 
 --
@@ -1374,17 +1420,17 @@ INSERT INTO public.nodes VALUES
 --
 
 INSERT INTO public.outbox VALUES
-	('01a2284c-0c4c-708b-8287-2dfb3c990175', 'registration', '6779efcc-5f87-42b3-ac6d-81d6ec0bc734', 'ada@example.org', '', 'ada@example.org', '', 0, 1, 1795972402251, 1795972402255, 1795972462255, 1795972402261, 1795972402251, NULL, NULL, 0, 1),
-	('01a2284c-0c8e-75cb-bbca-f579723bc79d', 'registration', '69ad9968-73d4-48d8-9782-10fdd12cb62f', 'bob@example.org', '', 'bob@example.org', '', 0, 1, 1795972402317, 1795972402319, 1795972462319, 1795972402323, 1795972403251, NULL, NULL, 0, 1),
-	('01a2284c-0caf-76cd-a1af-99191fd5c009', 'registration', 'a71026c7-77a6-4175-be14-5ebe32b152ef', 'gus@example.org', '', 'gus@example.org', '', 0, 1, 1795972402351, 1795972402352, 1795972462352, 1795972402356, 1795972404251, NULL, NULL, 0, 1),
-	('01a2284c-0ccf-70bc-9632-06bd1ffccb81', 'deleted', NULL, 'gus@example.org', '', 'gus@example.org', 'gus', NULL, 1, 1795972402383, 1795972402385, 1795972462385, 1795972402389, 1795972405251, NULL, NULL, 0, 1),
-	('01a2284c-0d99-7183-b013-3814d6951e7f', 'email_change', '2fcdc214-becc-41a3-a1ef-a6e8f5a5e28a', 'daniel@example.org', '', 'daniel@example.org', '', 0, 1, 1795972402585, 1795972402587, 1795972462587, 1795972402590, 1795972411251, NULL, NULL, 0, 1),
-	('01a2284c-0ce4-749a-b069-89e7450017da', 'registration', '7e663b80-cc18-41c0-86fe-1faebba420c1', 'hal@example.org', '', 'hal@example.org', '', 0, 1, 1795972402404, 1795972402405, 1795972462405, 1795972402408, 1795972406251, NULL, NULL, 0, 1),
-	('01a2284c-0d1c-76ae-89cb-58f0211caea2', 'registration', '93cb4c1c-6f77-4ba5-895b-fe155deb1457', 'cyd@example.org', '', 'cyd@example.org', '', 0, 1, 1795972402460, 1795972402461, 1795972462461, 1795972402464, 1795972407251, NULL, NULL, 0, 1),
-	('01a2284c-0d3a-7408-a556-4a8d71e54826', 'registration', '755e9b6d-304a-4293-a828-bcd950d8ce96', 'eve@example.org', '', 'eve@example.org', '', 0, 1, 1795972402490, 1795972402491, 1795972462491, 1795972402494, 1795972408251, NULL, NULL, 0, 1),
-	('01a2284c-0d4a-70f9-a41a-807a1a913dcd', 'password_reset', '9470bc97-4704-4fd2-b102-01900e1332d7', 'eve@example.org', '', 'eve@example.org', 'eve', 0, 1, 1795972402506, 1795972402507, 1795972462507, 1795972402509, 1795972409251, NULL, NULL, 0, 1),
-	('01a2284c-0d78-7312-91ce-c074721215b1', 'registration', 'f3be2338-f473-4def-9c8b-eb4367f10a0e', 'dan@example.org', '', 'dan@example.org', '', 0, 1, 1795972402552, 1795972402553, 1795972462553, 1795972402556, 1795972410251, NULL, NULL, 0, 1),
-	('01a2284c-0db9-72b9-8427-eb98c6142242', 'registration', 'f775767c-baba-4de2-975c-e2d677d13409', 'fay@example.org', '', 'fay@example.org', '', 0, 1, 1795972402617, 1795972402618, 1795972406697, NULL, 1795972412251, 1795972402620, NULL, 0, 0);
+	('01a22855-c090-76fd-a176-082ef03b9ac1', 'registration', '6e44088c-ffbc-4f36-bdc8-c9275ceba4d2', 'ada@example.org', '', 'ada@example.org', '', 0, 1, 1795973038224, 1795973038229, 1795973098229, 1795973038236, 1795973038224, NULL, NULL, 0, 1),
+	('01a22855-c0d8-7249-8820-b082f7fce55a', 'registration', '11e662c0-e2af-4fef-9dc1-977702018551', 'bob@example.org', '', 'bob@example.org', '', 0, 1, 1795973038296, 1795973038298, 1795973098298, 1795973038302, 1795973039224, NULL, NULL, 0, 1),
+	('01a22855-c0fc-763a-bcf7-ddf93e4abfa2', 'registration', 'ac88c145-fd6e-4ff5-a297-66f4bf3e80cf', 'gus@example.org', '', 'gus@example.org', '', 0, 1, 1795973038332, 1795973038334, 1795973098334, 1795973038338, 1795973040224, NULL, NULL, 0, 1),
+	('01a22855-c11e-7592-a367-5ede5f3d0a24', 'deleted', NULL, 'gus@example.org', '', 'gus@example.org', 'gus', NULL, 1, 1795973038366, 1795973038369, 1795973098369, 1795973038375, 1795973041224, NULL, NULL, 0, 1),
+	('01a22855-c1f7-73ec-9a19-5854f8edeb4f', 'email_change', '6cc85d45-5f5f-4aca-8fda-308697e91c48', 'daniel@example.org', '', 'daniel@example.org', '', 0, 1, 1795973038583, 1795973038585, 1795973098585, 1795973038588, 1795973047224, NULL, NULL, 0, 1),
+	('01a22855-c135-7410-b514-bffbce2cb6f4', 'registration', 'd75d928b-1ced-4327-8b22-e2b1216cd65a', 'hal@example.org', '', 'hal@example.org', '', 0, 1, 1795973038389, 1795973038390, 1795973098390, 1795973038395, 1795973042224, NULL, NULL, 0, 1),
+	('01a22855-c175-761b-a6a2-359848e45167', 'registration', 'ebec2e10-1814-452f-adcb-94f1b70ee54b', 'cyd@example.org', '', 'cyd@example.org', '', 0, 1, 1795973038452, 1795973038454, 1795973098454, 1795973038458, 1795973043224, NULL, NULL, 0, 1),
+	('01a22855-c192-70bc-a6df-fa15840028a6', 'registration', '2a5f5ca5-ce25-49e9-9a14-81ba49a4c4ee', 'eve@example.org', '', 'eve@example.org', '', 0, 1, 1795973038482, 1795973038484, 1795973098484, 1795973038488, 1795973044224, NULL, NULL, 0, 1),
+	('01a22855-c1a4-7341-8d70-d6a7a00359cc', 'password_reset', '3808dbcb-4984-489d-8078-c49686d1c7d6', 'eve@example.org', '', 'eve@example.org', 'eve', 0, 1, 1795973038500, 1795973038501, 1795973098501, 1795973038504, 1795973045224, NULL, NULL, 0, 1),
+	('01a22855-c1d5-7718-9a18-98b2f761d16c', 'registration', 'c9de1369-c4e5-45c5-a430-cf1a1b46aebb', 'dan@example.org', '', 'dan@example.org', '', 0, 1, 1795973038549, 1795973038550, 1795973098550, 1795973038553, 1795973046224, NULL, NULL, 0, 1),
+	('01a22855-c21a-71e7-a53b-a831d9bff061', 'registration', 'aa4450e9-5e20-4475-95eb-5c8f4071f0d3', 'fay@example.org', '', 'fay@example.org', '', 0, 1, 1795973038618, 1795973038619, 1795973042839, NULL, 1795973048224, 1795973038621, NULL, 0, 0);
 
 
 --
@@ -1398,10 +1444,10 @@ INSERT INTO public.outbox VALUES
 --
 
 INSERT INTO public.revocations OVERRIDING SYSTEM VALUE VALUES
-	(1, '503b98fa-54d0-4301-8d40-2a6e66819243', 1795972402334, 1),
-	(2, '5d40849c-a8d4-4282-b655-8b9013babc1c', 1795972402383, 1),
-	(3, '2dc0b04f-7798-49c1-931a-6b0f28d01606', 1795972402383, 2),
-	(4, '2af25ac1-f188-4a31-a982-37c99774d513', 1795972402438, 1);
+	(1, 'e4b2ae3f-cb07-483a-b8cc-506be61e6a05', 1795973038313, 1),
+	(2, '7152e2e9-eed3-4ad7-b891-ab91c44a948e', 1795973038366, 1),
+	(3, 'b08342fd-7f4e-4171-bd08-63e0e7f2d81d', 1795973038366, 2),
+	(4, '09ebc81b-0167-47f2-b13c-683953a20038', 1795973038428, 1);
 
 
 --
@@ -1409,10 +1455,10 @@ INSERT INTO public.revocations OVERRIDING SYSTEM VALUE VALUES
 --
 
 INSERT INTO public.sessions VALUES
-	('0736805e-e008-45c6-bd20-cfd80b23f1b9', '1392c235-1e9f-4f58-ac3e-c0ae58c6b585', 0, '7TdQZSlvxkE', 1795972402269, 1795972402269, NULL, NULL, 0, 0, 0),
-	('85a2f50d-b765-4a70-9ac4-e4e7989a071d', '1392c235-1e9f-4f58-ac3e-c0ae58c6b585', 1, '7TdQZSlvxkE', 1795972402296, 1795972402300, NULL, NULL, 1, 1795972402300, 0),
-	('851179b0-db8b-45e7-9c05-2fff5ec0746c', 'a1cb63f4-d220-4566-93db-53fb75802d94', 0, '7TdQZSlvxkE', 1795972402504, 1795972402504, NULL, NULL, 0, 0, 0),
-	('9133c6ef-25a3-43f6-8d9e-74689c1b5ed3', 'd5eeb8a8-6b50-4b29-8816-708419aa999f', 0, '7TdQZSlvxkE', 1795972402567, 1795972402567, NULL, NULL, 0, 0, 0);
+	('029e0afa-f712-4248-9425-a9bc22dae5f3', 'e6cb9d3d-a2a1-4e13-8525-7d8d35149ccb', 0, '7TdQZSlvxkE', 1795973038244, 1795973038244, NULL, NULL, 0, 0, 0),
+	('dbc89861-ae0b-48a0-a139-0fd5c9ee8b0a', 'e6cb9d3d-a2a1-4e13-8525-7d8d35149ccb', 1, '7TdQZSlvxkE', 1795973038274, 1795973038278, NULL, NULL, 1, 1795973038278, 0),
+	('a62c01d7-6fe8-4c71-a8da-a71025f64692', '3494582f-d219-4ba2-91da-3887702bc756', 0, '7TdQZSlvxkE', 1795973038498, 1795973038498, NULL, NULL, 0, 0, 0),
+	('8171d424-1d71-4485-889e-a491389cb062', '059bfdc2-ff9b-426a-83e3-3530c493350e', 0, '7TdQZSlvxkE', 1795973038564, 1795973038564, NULL, NULL, 0, 0, 0);
 
 
 --
@@ -1420,11 +1466,11 @@ INSERT INTO public.sessions VALUES
 --
 
 INSERT INTO public.users VALUES
-	('1392c235-1e9f-4f58-ac3e-c0ae58c6b585', 'ada', 'ada', 'ada@example.org', 'ada@example.org', 'ada@example.org', '$argon2id$v=19$m=19456,t=2,p=1$9NFf7wgpEMJc7FXcnzGI/Q$6AQbzwTSg54MU9P5uXcjmllmFzI1DXdtabbsrA5v1WY', 1, NULL, 1795972402269, '$argon2id$v=19$m=19456,t=2,p=1', 1, NULL),
-	('2c388fe7-0e9e-474c-b8c7-3bde31dc7adb', 'bob', 'bob', 'bob@example.org', 'bob@example.org', 'bob@example.org', '$argon2id$v=19$m=19456,t=2,p=1$RHOWh/XLTuYCSdFJ+1qwRw$p9Hrb3/uKBpUtoXfIfyf4w/hOTFjw0uXmvyTpT9YUoU', 1, NULL, 1795972402332, '$argon2id$v=19$m=19456,t=2,p=1', 1, NULL),
-	('fd8d003d-999a-4f47-8dfe-a832ae2f16b2', 'hal', 'hal', 'hal@example.org', 'hal@example.org', 'hal@example.org', '$argon2id$v=19$m=19456,t=2,p=1$1RavVXUB+1pjLO5HDkjmRQ$FupgARKo+uBtjNLADO/H9LbG/QxPqrDXeqtkjXIFjYE', 2, 1795972402438, 1795972402417, '$argon2id$v=19$m=19456,t=2,p=1', 2, 1795972402438),
-	('a1cb63f4-d220-4566-93db-53fb75802d94', 'eve', 'eve', 'eve@example.org', 'eve@example.org', 'eve@example.org', '$argon2id$v=19$m=19456,t=2,p=1$Hvr58wObpguwt/JFtt2Quw$jkj6IOjeLh2cUzUFei1PawYUU7QRPQvX/koxHO+Vbwk', 1, NULL, 1795972402504, '$argon2id$v=19$m=19456,t=2,p=1', 1, NULL),
-	('d5eeb8a8-6b50-4b29-8816-708419aa999f', 'dan', 'dan', 'dan@example.org', 'dan@example.org', 'dan@example.org', '$argon2id$v=19$m=19456,t=2,p=1$xvqkCJuDS+DEFLVrYI34nw$YGGtLMLAhOVfdoX03mpys1lsuBOdNo5stgFq8e1+Fxc', 1, NULL, 1795972402567, '$argon2id$v=19$m=19456,t=2,p=1', 1, NULL);
+	('e6cb9d3d-a2a1-4e13-8525-7d8d35149ccb', 'ada', 'ada', 'ada@example.org', 'ada@example.org', 'ada@example.org', '$argon2id$v=19$m=19456,t=2,p=1$ULxVgykSJPB6TtM7Xp+X9g$i780KkmwwXaEivdBkA4Fmjid9t1IExxDyYm8Xwdg0Uk', 1, NULL, 1795973038244, '$argon2id$v=19$m=19456,t=2,p=1', 1, NULL),
+	('02c120bc-81c8-43ab-b58b-e4eae18c48ec', 'bob', 'bob', 'bob@example.org', 'bob@example.org', 'bob@example.org', '$argon2id$v=19$m=19456,t=2,p=1$jTqByLJBkS85io9B0PS2rg$izQdGGIrSivYWc4yTNuxESHao6kFWKDvFqKnrh2kXlQ', 1, NULL, 1795973038311, '$argon2id$v=19$m=19456,t=2,p=1', 1, NULL),
+	('00b03bd9-1816-488f-a87e-ab482b8cdb4c', 'hal', 'hal', 'hal@example.org', 'hal@example.org', 'hal@example.org', '$argon2id$v=19$m=19456,t=2,p=1$5WBrMNR4VUK43C0ngvGqEw$6FS0FW1SI5wAFsavYn66FA8rWmN7oXlRr8lR3i5woy0', 2, 1795973038428, 1795973038405, '$argon2id$v=19$m=19456,t=2,p=1', 2, 1795973038428),
+	('3494582f-d219-4ba2-91da-3887702bc756', 'eve', 'eve', 'eve@example.org', 'eve@example.org', 'eve@example.org', '$argon2id$v=19$m=19456,t=2,p=1$ghIzqv5o6CoC8vOMa8BEOQ$qcR1BP/P1APgwrTBi+7lrWxjCECxF+Bcm1lxaDiYQKQ', 1, NULL, 1795973038498, '$argon2id$v=19$m=19456,t=2,p=1', 1, NULL),
+	('059bfdc2-ff9b-426a-83e3-3530c493350e', 'dan', 'dan', 'dan@example.org', 'dan@example.org', 'dan@example.org', '$argon2id$v=19$m=19456,t=2,p=1$l80IYvI7TBqZGgj0OzqXng$3m7NTT99WyEC6IWWVSzEzaiGmGON2NIup8wXwsHHaUA', 1, NULL, 1795973038564, '$argon2id$v=19$m=19456,t=2,p=1', 1, NULL);
 
 
 --
@@ -1432,10 +1478,10 @@ INSERT INTO public.users VALUES
 --
 
 INSERT INTO public.verifications VALUES
-	('f775767c-baba-4de2-975c-e2d677d13409', 'registration', NULL, 'fay', 'fay', 'fay@example.org', 'fay@example.org', 'fay@example.org', 'fay@example.org', '$argon2id$v=19$m=19456,t=2,p=1$+nEgtp2h8PbLvby65sstDQ$svg6gpFHTftbwJZoSzcVajZtH4FJCTKmy9RX63+ZKnU', 0, '7TdQZSlvxkE', 0, 0, 1795972402618, 1795973302618, 1795972402617, 1795972402617, 0, ''),
-	('93cb4c1c-6f77-4ba5-895b-fe155deb1457', 'registration', NULL, 'cyd', 'cyd', 'cyd@example.org', 'cyd@example.org', 'cyd@example.org', 'cyd@example.org', '$argon2id$v=19$m=19456,t=2,p=1$rDXppXRxnx9NuRKl0Z3aaw$ks1a3h0UjddCBBfJW5FK9zrxy/2L5xvmtByN33mGwrQ', 0, '7TdQZSlvxkE', 0, 0, 1795972402461, 1795973302461, 1795972402460, 1795972402460, 0, ''),
-	('9470bc97-4704-4fd2-b102-01900e1332d7', 'password_reset', 'a1cb63f4-d220-4566-93db-53fb75802d94', NULL, NULL, 'eve@example.org', 'eve@example.org', 'eve@example.org', 'eve@example.org', NULL, 0, '7TdQZSlvxkE', 0, 0, 1795972402507, 1795973302507, 1795972402506, 1795972402506, 0, ''),
-	('2fcdc214-becc-41a3-a1ef-a6e8f5a5e28a', 'email_change', 'd5eeb8a8-6b50-4b29-8816-708419aa999f', NULL, NULL, 'daniel@example.org', 'daniel@example.org', 'daniel@example.org', 'daniel@example.org', NULL, 0, '7TdQZSlvxkE', 0, 0, 1795972402587, 1795973302587, 1795972402585, 1795972402585, 0, '');
+	('aa4450e9-5e20-4475-95eb-5c8f4071f0d3', 'registration', NULL, 'fay', 'fay', 'fay@example.org', 'fay@example.org', 'fay@example.org', 'fay@example.org', '$argon2id$v=19$m=19456,t=2,p=1$KEXwJT1oqKg8SINlCgbVBw$FVQO/C4Kgoo+ZLiShD0h3McUisVB1S48Olk6xg1xD2w', 0, '7TdQZSlvxkE', 0, 0, 1795973038619, 1795973938619, 1795973038618, 1795973038618, 0, ''),
+	('ebec2e10-1814-452f-adcb-94f1b70ee54b', 'registration', NULL, 'cyd', 'cyd', 'cyd@example.org', 'cyd@example.org', 'cyd@example.org', 'cyd@example.org', '$argon2id$v=19$m=19456,t=2,p=1$oJe0/sM6vWvFpoi/lvkuVw$Z2F2JUq8KCekSiEJKOQ/qYXkCR9CaNdSBzeOReX6sDI', 0, '7TdQZSlvxkE', 0, 0, 1795973038454, 1795973938454, 1795973038452, 1795973038452, 0, ''),
+	('3808dbcb-4984-489d-8078-c49686d1c7d6', 'password_reset', '3494582f-d219-4ba2-91da-3887702bc756', NULL, NULL, 'eve@example.org', 'eve@example.org', 'eve@example.org', 'eve@example.org', NULL, 0, '7TdQZSlvxkE', 0, 0, 1795973038501, 1795973938501, 1795973038500, 1795973038500, 0, ''),
+	('6cc85d45-5f5f-4aca-8fda-308697e91c48', 'email_change', '059bfdc2-ff9b-426a-83e3-3530c493350e', NULL, NULL, 'daniel@example.org', 'daniel@example.org', 'daniel@example.org', 'daniel@example.org', NULL, 0, '7TdQZSlvxkE', 0, 0, 1795973038585, 1795973938585, 1795973038583, 1795973038583, 0, '');
 
 
 --
