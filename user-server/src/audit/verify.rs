@@ -65,6 +65,8 @@ pub enum ChainFault {
     End,
     #[error("it is not the expected row")]
     Unexpected,
+    #[error("it lies before the start of the chain")]
+    BeforeStart,
     #[error("it was pruned after its retention; expect a newer end")]
     Pruned,
 }
@@ -148,6 +150,15 @@ impl<'a> ChainWalk<'a> {
             Some((seq, hash)) if seq == ends.anchor_seq && !same(&hash, &ends.anchor_hash) => {
                 return Ok(Some((seq, ChainFault::Unexpected)));
             }
+            _ => {}
+        }
+        // Pruning deletes all entries before the start. It may have moved the start since.
+        let first = log.chained_after(i64::MIN, 1).await?;
+        match first.first().map(|entry| entry.seal.as_ref()) {
+            Some(Some(seal)) if seal.seq <= ends.anchor_seq => {
+                return Ok(Some((seal.seq, ChainFault::BeforeStart)));
+            }
+            Some(None) => return Ok(Some((ends.anchor_seq + 1, ChainFault::Changed))),
             _ => {}
         }
         while self.seq < ends.seq {

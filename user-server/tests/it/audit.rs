@@ -102,6 +102,10 @@ async fn a_changed_row_is_detected() {
         ("UPDATE audit SET detail = 'x' WHERE seq = 2", "it was changed"),
         ("UPDATE audit SET kind = 'refreshed' WHERE seq = 3", "it was changed"),
         ("DELETE FROM audit WHERE seq = 3", "rows are missing before it"),
+        ("INSERT INTO audit (id, at, kind, detail, seq, commitment, hash, kid, mac)
+          SELECT randomblob(16), at, kind, detail, 0, commitment, hash, kid, mac FROM audit WHERE seq = 2", "before the start"),
+        ("INSERT INTO audit (id, at, kind, detail, seq)
+          SELECT randomblob(16), at, kind, detail, -5 FROM audit WHERE seq = 2", "or moved"),
         ("UPDATE audit SET seq = CASE seq WHEN 2 THEN 1002 ELSE 1003 END WHERE seq IN (2, 3);
           UPDATE audit SET seq = 1005 - seq WHERE seq > 1000", "or moved"),
         ("UPDATE audit SET network = '192.0.2.9' WHERE kind = 'login_failed' AND network IS NOT NULL", "its network was changed"),

@@ -56,7 +56,7 @@ pub(super) async fn postgres(postgres: &PostgresConfig, findings: &mut Vec<Findi
     if postgres.migrate {
         let location = postgres.direct.location();
         findings.push(match PostgresStore::rehearse_migration(&postgres.direct).await {
-            Ok(()) => good("migrations", "the role may create tables"),
+            Ok(()) => good("migrations", "the role owns the tables, and may create some"),
             Err(fault) => fault_finding("migrations", &location, &fault),
         });
     }

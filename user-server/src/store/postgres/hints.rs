@@ -26,6 +26,11 @@ const HINTS: &[(&str, &str)] = &[
         "Grant the role in the URL CREATE and USAGE on the schema, and all privileges on its \
          tables.",
     ),
+    (
+        "must be owner",
+        "Let the role that migrates own the tables and functions (REASSIGN OWNED), or set \
+         MIGRATE_URL to a URL with the role that owns them.",
+    ),
     ("password authentication failed", "Check the user and the password in the URL."),
     ("no pg_hba.conf entry", "Allow this host, user and database in pg_hba.conf of the server."),
     ("does not exist", "Check the database, the user and the schema that the URL names."),

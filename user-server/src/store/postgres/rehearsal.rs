@@ -22,6 +22,25 @@ const CREATE: [&str; 2] = [
     "INSERT INTO user_server_check SELECT repeat(md5(i::text), 20) FROM generate_series(1, 400) i",
 ];
 
+/// Fails as a migration that changes a table or a function would, if the role does not own one of
+/// those of the service. Takes no lock.
+const OWN: &str = "DO $$
+    DECLARE
+        object text;
+    BEGIN
+        SELECT name INTO object FROM (
+            SELECT 'table ' || relname AS name, relowner AS owner FROM pg_class
+            WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+                AND relname IN ({tables})
+            UNION ALL
+            SELECT 'function ' || proname, proowner FROM pg_proc
+            WHERE pronamespace = current_schema()::regnamespace AND proname ~ '_v[0-9]+$'
+        ) AS objects WHERE NOT pg_has_role(owner, 'USAGE') LIMIT 1;
+        IF FOUND THEN
+            RAISE insufficient_privilege USING MESSAGE = 'must be owner of ' || object;
+        END IF;
+    END $$";
+
 /// Statements that need the same privileges as those that acquire, renew and release the lease
 /// under which one node migrates.
 const LEASE: [&str; 3] = [
@@ -57,8 +76,8 @@ impl PostgresStore {
         Ok(tables)
     }
 
-    /// Checks that the role may create tables and acquire the lease of migrations, in a transaction
-    /// that is rolled back.
+    /// Checks that the role owns the tables and functions, may create tables, and may acquire the
+    /// lease of migrations, in a transaction that is rolled back.
     ///
     /// # Errors
     /// If the role may not run one of the statements, or the database cannot be written.
@@ -74,6 +93,8 @@ impl PostgresStore {
                 run(&mut connection, statement).await?;
             }
         }
+        let names: Vec<String> = TABLES.iter().map(|(table, _)| format!("'{table}'")).collect();
+        run(&mut connection, &OWN.replace("{tables}", &names.join(", "))).await?;
         run(&mut connection, "ROLLBACK").await?;
         connection.close().await.map_err(sql::fault)
     }

@@ -59,7 +59,30 @@ fn check_fails_if_the_role_may_not_acquire_the_lease_of_migrations() {
         let check = run_in(folder.path(), &["check"], &by_hand);
         assert_eq!(check.code, Some(0), "{check:?}");
     }
+    // A migration may change a table or replace a function, for which no privilege can be granted.
     assert!(server.psql(name(&url), "GRANT ALL ON migration_lease TO env_no_lease"));
+    let own = |of: &str| {
+        let change = format!(
+            "DO $$ DECLARE name text; BEGIN
+                 FOR name IN {of} LOOP
+                     EXECUTE format('ALTER %s OWNER TO env_no_lease', name);
+                 END LOOP;
+             END $$"
+        );
+        assert!(server.psql(name(&url), &change));
+    };
+    let expect = |object: &str| {
+        let check = run_in(folder.path(), &["check"], &settings(&limited));
+        let line = finding(&check, "migrations");
+        assert!(line.starts_with("WRONG") && line.contains("must be owner of"), "{check:?}");
+        assert!(line.contains(object) && line.contains("MIGRATE_URL"), "{check:?}");
+    };
+    expect("table");
+    own("SELECT 'TABLE ' || relname FROM pg_class
+         WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace");
+    expect("function");
+    own("SELECT 'FUNCTION ' || oid::regprocedure::text FROM pg_proc
+         WHERE pronamespace = 'public'::regnamespace");
     let check = run_in(folder.path(), &["check"], &settings(&limited));
     assert_eq!(check.code, Some(0), "{check:?}");
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::task::JoinSet;
-use user_proto::{ErrorCode, UpdateUser};
+use user_proto::{ErrorCode, Logout, UpdateUser};
 use user_server::store::{PostgresOptions, PostgresStore};
 
 use super::node;
@@ -72,6 +72,94 @@ async fn a_lock_that_is_held_fails_only_the_requests_that_wait_for_it() {
     let rename = UpdateUser { username: Some("ada.2".into()), ..update(&access) };
     client.call(rename).await.unwrap();
     node.stop().await;
+}
+
+/// A change that conflicts is repeated, each time within the limits of a statement. All attempts
+/// together have the limit of a request.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_conflicts_again_and_again_is_answered_in_time() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let node = node(&url, &[("DATABASE_POOL", "16")]).await;
+    let client = node.client();
+    let (ada, eve) = (node.account(&client, "ada").await, node.account(&client, "eve").await);
+    let mut operator = PgConnection::connect(&url).await.unwrap();
+    operator
+        .execute(
+            "CREATE OR REPLACE FUNCTION update_user_v1(call jsonb) RETURNS jsonb
+             LANGUAGE plpgsql AS $$
+             BEGIN
+                 PERFORM pg_sleep(0.9);
+                 RAISE serialization_failure;
+             END $$",
+        )
+        .await
+        .unwrap();
+    let began = Instant::now();
+    let mut requests = JoinSet::new();
+    for number in 0..WAITING {
+        let (client, access) = (node.client(), ada.access());
+        requests.spawn(async move {
+            let name = format!("ada{number}");
+            client.call(UpdateUser { username: Some(name.into()), ..update(&access) }).await
+        });
+    }
+    while let Some(done) = requests.join_next().await {
+        assert_eq!(done.unwrap().unwrap_err().code(), Some(ErrorCode::UNAVAILABLE));
+    }
+    // Eight attempts would take more than seven seconds.
+    let took = began.elapsed();
+    assert!(took > Duration::from_millis(2400) && took < LIMIT, "{took:?}");
+    client
+        .call(Logout { token: eve.session.access_token.clone(), all_sessions: None })
+        .await
+        .unwrap();
+    node.stop().await;
+}
+
+/// Functions that take several counters do so in the order of their keys, whatever the order of
+/// their argument is. Otherwise PostgreSQL would report deadlocks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_lock_counters_in_the_order_of_their_keys() {
+    const WRITERS: u32 = 16;
+    const ROUNDS: u32 = 40;
+    const KEYS: u32 = 12;
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    let options = PostgresOptions::parse(&url, 2, false).unwrap();
+    PostgresStore::migrate(&options).await.unwrap();
+    let mut writers = JoinSet::new();
+    for writer in 0..WRITERS {
+        let url = url.clone();
+        writers.spawn(async move {
+            let mut connection = PgConnection::connect(&url).await.unwrap();
+            let mut call = async |statement: &'static str, argument: serde_json::Value| {
+                let call = sqlx::query(statement).bind(argument.to_string());
+                call.execute(&mut connection).await.map(drop)
+            };
+            for round in 0..ROUNDS {
+                // Half of the writers go through the keys backwards, from different starts.
+                let keys = (0..KEYS).map(|index| (index + writer + round) % KEYS);
+                let keys: Vec<String> = keys.map(|key| format!(r"\x{key:064x}")).collect();
+                let keys: Vec<&String> = match writer % 2 {
+                    0 => keys.iter().collect(),
+                    _ => keys.iter().rev().collect(),
+                };
+                let counter = |key: &&String| {
+                    serde_json::json!({
+                        "key": key, "count": 1, "since": 1, "blocked_until": 0, "expires_at": 9,
+                    })
+                };
+                let list = keys.iter().map(counter).collect();
+                call("SELECT set_counters_v1($1::jsonb)", list).await.unwrap();
+                let list = serde_json::json!(keys);
+                call("SELECT refund_counters_v1($1::jsonb)", list).await.unwrap();
+            }
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
