@@ -1,5 +1,5 @@
--- Returns the rank of the next email that a network requests, and locks the row of the network, which is locked before any
--- other.
+-- Returns the rank of the next email that a network requests, and locks the row of the network. It is locked before any
+-- other row but the counters of an update, which no function takes after it.
 CREATE FUNCTION next_rank_v1(call jsonb) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     next_rank bigint;

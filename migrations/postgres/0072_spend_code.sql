@@ -7,9 +7,9 @@ BEGIN
     PERFORM 1 FROM users
     WHERE id = (SELECT user_id FROM verifications WHERE id = (call ->> 'verification_id')::uuid) FOR NO KEY UPDATE;
     DELETE FROM verifications
-    WHERE id = (call ->> 'verification_id')::uuid AND generation = (call ->> 'generation')::bigint AND user_id IS NOT NULL
+    WHERE id = (call ->> 'verification_id')::uuid AND generation = (call ->> 'generation')::bigint
     RETURNING * INTO spent;
-    IF NOT FOUND THEN
+    IF spent.user_id IS NULL THEN
         RAISE EXCEPTION 'the code was used' USING ERRCODE = 'US001';
     END IF;
     PERFORM refund_counters_v1(call -> 'charged');

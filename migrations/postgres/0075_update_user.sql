@@ -1,7 +1,7 @@
 -- Updates an account: its username, its password, or the address that it is to have once its code is entered. A new password
--- ends all other sessions and voids the codes. Fails with the error US001 if a counter or the password has changed or the
--- account is gone, and with a unique violation if the username is taken. Takes counters and the row of the network before
--- the user, as a login does, and reads the sessions after it has locked the user.
+-- ends all other sessions and voids the codes. Fails with the error US001 if a counter or the password has changed, the
+-- account is gone, or the username is taken; the error does not contain it. Takes counters first, as a login does, then the
+-- row of the network and the user, and reads the sessions after it has locked the user.
 CREATE FUNCTION update_user_v1(call jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
     of_user uuid := call ->> 'user_id';
@@ -23,8 +23,12 @@ BEGIN
         END IF;
     END IF;
     IF call ? 'username' THEN
-        UPDATE users SET username = call ->> 'username', username_key = call ->> 'username_key', version = version + 1,
-            changed_at = now WHERE id = of_user;
+        BEGIN
+            UPDATE users SET username = call ->> 'username', username_key = call ->> 'username_key', version = version + 1,
+                changed_at = now WHERE id = of_user;
+        EXCEPTION WHEN unique_violation THEN
+            RAISE EXCEPTION 'the username is taken' USING ERRCODE = 'US001';
+        END;
     END IF;
     IF call ? 'password_hash' THEN
         UPDATE users SET password_hash = call ->> 'password_hash', hash_class = call ->> 'hash_class',

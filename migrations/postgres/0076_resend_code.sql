@@ -30,7 +30,9 @@ BEGIN
         slot := (call ->> 'client') || ' ' || slot;
     END IF;
     IF NOT EXISTS (
-        SELECT 1 FROM outbox WHERE verification_id = resent.id AND turn_at IS NULL AND settled_at IS NULL
+        SELECT 1 FROM outbox WHERE verification_id = resent.id AND turn_at IS NULL
+            -- Not by the index of waiting emails, which a plan could read as a whole.
+            AND settled_at + 0 IS NULL
     ) THEN
         PERFORM queue_code_v1(call, resent, slot, new_rank);
     END IF;

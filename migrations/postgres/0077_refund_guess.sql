@@ -1,4 +1,4 @@
--- Refunds a correct guess at a code that was not used up, unless the code has been replaced.
+-- Refunds a correct guess at a code that was not used up: to its counters, and to the code unless it has been replaced.
 CREATE FUNCTION refund_guess_v1(call jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE verifications SET guesses = guesses - 1

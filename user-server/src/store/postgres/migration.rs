@@ -29,6 +29,13 @@ const APPLIED: &str = "_sqlx_migrations";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
+/// Returns the names of the stored functions that the migrations create.
+pub(super) fn functions() -> Vec<&'static str> {
+    let created = |text: &'static str| text.split("CREATE FUNCTION ").skip(1);
+    let functions = MIGRATIONS.iter().flat_map(|migration| created(migration.sql.as_str()));
+    functions.filter_map(|text| text.split('(').next()).collect()
+}
+
 /// Migration of the database schema that this binary contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migration {

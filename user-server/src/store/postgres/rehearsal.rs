@@ -3,6 +3,7 @@
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
+use super::migration::functions;
 use super::{BEGIN, PostgresOptions, PostgresStore, connection, sql};
 use crate::domain::Fault;
 use crate::store::TABLES;
@@ -30,11 +31,12 @@ const OWN: &str = "DO $$
     BEGIN
         SELECT name INTO object FROM (
             SELECT 'table ' || relname AS name, relowner AS owner FROM pg_class
-            WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+            WHERE relkind = 'r' AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
                 AND relname IN ({tables})
             UNION ALL
             SELECT 'function ' || proname, proowner FROM pg_proc
-            WHERE pronamespace = current_schema()::regnamespace AND proname ~ '_v[0-9]+$'
+            WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+                AND proname IN ({functions})
         ) AS objects WHERE NOT pg_has_role(owner, 'USAGE') LIMIT 1;
         IF FOUND THEN
             RAISE insufficient_privilege USING MESSAGE = 'must be owner of ' || object;
@@ -93,8 +95,10 @@ impl PostgresStore {
                 run(&mut connection, statement).await?;
             }
         }
-        let names: Vec<String> = TABLES.iter().map(|(table, _)| format!("'{table}'")).collect();
-        run(&mut connection, &OWN.replace("{tables}", &names.join(", "))).await?;
+        let list = |names: Vec<&str>| format!("'{}'", names.join("', '"));
+        let tables = list(TABLES.iter().map(|(table, _)| *table).collect());
+        let own = OWN.replace("{tables}", &tables).replace("{functions}", &list(functions()));
+        run(&mut connection, &own).await?;
         run(&mut connection, "ROLLBACK").await?;
         connection.close().await.map_err(sql::fault)
     }

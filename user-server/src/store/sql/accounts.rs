@@ -183,19 +183,25 @@ impl Accounts for SqlStore {
             tx.run(store).await?;
         }
         insert_session(&mut tx, user.id, session).await?;
-        let surplus = sqlx::query_as(concat!(
-            "DELETE FROM sessions WHERE id IN (
-                 SELECT id FROM sessions WHERE user_id = $1 AND id <> $3 ORDER BY rotated_at DESC LIMIT 1000 OFFSET $2
-             ) RETURNING id, ",
-            last_issue!()
-        ))
+        // Not by the index of ages, which a plan from before the table grew could read as a whole.
+        let surplus = sqlx::query_as(
+            "SELECT id FROM sessions WHERE user_id = $1 AND id <> $3
+             ORDER BY rotated_at + 0 DESC LIMIT 1000 OFFSET $2",
+        )
         .bind(user.id)
         .bind(i64::from(max_sessions) - 1)
         // Never the new one, although the clock of a node that is behind may make it look old.
         .bind(session.id);
-        let surplus = tx.all(surplus).await?;
+        let surplus: Vec<(Uuid,)> = tx.all(surplus).await?;
+        let mut deleted = Vec::new();
+        for (id,) in surplus {
+            let delete =
+                concat!("DELETE FROM sessions WHERE id = $1 RETURNING id, ", last_issue!());
+            let row: Option<(Uuid, i64)> = tx.optional(sqlx::query_as(delete).bind(id)).await?;
+            deleted.extend(row);
+        }
         let at = tx.at();
-        let ended = rows::revoke_all(&mut tx, surplus, at).await?;
+        let ended = rows::revoke_all(&mut tx, deleted, at).await?;
         tx.commit().await?;
         Ok(SessionOpening::Opened(ended))
     }
@@ -366,8 +372,7 @@ impl Accounts for SqlStore {
         let select = sqlx::query_as(concat!(
             "SELECT ",
             user_columns!(),
-            " FROM users JOIN verifications ON verifications.user_id = users.id
-             WHERE verifications.id = $1 AND verifications.generation = $2"
+            " FROM users WHERE id = (SELECT user_id FROM verifications WHERE id = $1 AND generation = $2)"
         ))
         .bind(guess.verification_id)
         .bind(i64::from(guess.generation));

@@ -3,8 +3,9 @@
 //! and the port method makes the change by separate statements, as it does on a database without
 //! such functions, and finds out what is different.
 //!
-//! A function has one argument, an object in JSON, and returns an object, or null if it is not the
-//! plain case. Bytes are written in the hexadecimal form of PostgreSQL.
+//! Each has one argument, an object in JSON, and returns an object; some return null if there is
+//! nothing to change. A function that refuses fails with the error US001. Bytes are written in the
+//! hexadecimal form of PostgreSQL.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -157,7 +157,7 @@ impl Codes for SqlStore {
             mail_queue::is_known(&mut tx, account, client, at.minus(policy.known_for)).await?;
         let queued = sqlx::query_as(
             "SELECT created_at FROM outbox
-             WHERE verification_id = $1 AND turn_at IS NULL AND settled_at IS NULL",
+             WHERE verification_id = $1 AND turn_at IS NULL AND settled_at + 0 IS NULL",
         );
         let queued: Option<(i64,)> = tx.optional(queued.bind(verification_id)).await?;
         if queued.is_none() {

@@ -114,7 +114,8 @@ pub(super) async fn queue_notice(
 
 /// Returns the rank of the next email that a network requests: the current time in milliseconds, or
 /// [`RANK_STEP`] after the network's last email. Locks the network's row until the transaction
-/// ends, so it must be called before any other row is locked, to avoid deadlocks.
+/// ends, so it must be called before any other row is locked except the counters of an update, to
+/// avoid deadlocks.
 pub(super) async fn next_rank(tx: &mut Tx, client: &str, now: Timestamp) -> Result<i64, Fault> {
     let rank = sqlx::query_as(
         "INSERT INTO mail_clients (client, rank) VALUES ($1, $2)

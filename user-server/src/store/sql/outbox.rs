@@ -118,7 +118,7 @@ async fn retry(tx: &mut Tx, policy: &MailPolicy, now: Timestamp) -> Result<Claim
         settle(tx, row.id, now).await?;
         return Ok(Claimed::Done(OutboxClaim::Nothing));
     };
-    issue(tx, &verification, policy, now).await?;
+    issue(tx, &verification, false, policy, now).await?;
     let username = row.username.clone().unwrap_or_default();
     lease(tx, &row, Recipient { mailbox, username }, code_mail(&verification)?, policy, now).await
 }
@@ -189,18 +189,17 @@ async fn code(tx: &mut Tx, policy: &MailPolicy, now: Timestamp) -> Result<Claime
     use_turn(tx, &row, now).await?;
     let next_at = slot.next_code(tx, policy, now).await?;
     slot.take(tx, next_at).await?;
-    issue(tx, &verification, policy, now).await?;
+    let delivery = (policy.deliver)(pending_code(tx, &verification).await?);
+    let is_dead = matches!(delivery, CodeDelivery::Notify(_));
+    issue(tx, &verification, is_dead, policy, now).await?;
     let set_generation = sqlx::query("UPDATE outbox SET generation = $2 WHERE id = $1");
     tx.run(set_generation.bind(row.id).bind(verification.generation)).await?;
 
-    let pending = pending_code(tx, &verification).await?;
-    match (policy.deliver)(pending) {
+    match delivery {
         CodeDelivery::Send(recipient) => {
             lease(tx, &row, recipient, code_mail(&verification)?, policy, now).await
         }
         CodeDelivery::Notify(owner) => {
-            let void = sqlx::query("UPDATE verifications SET dead = 1 WHERE id = $1");
-            tx.run(void.bind(verification.id)).await?;
             settle(tx, row.id, now).await?;
             let Recipient { mailbox, username } = &owner;
             let request = NoticeRequest { notice: Notice::AlreadyRegistered, client: &row.client };
@@ -251,19 +250,25 @@ fn code_mail(verification: &VerificationRow) -> Result<MailKind, Fault> {
     })
 }
 
-/// Starts the lifetime of a code. Its generation and wrong guesses are unchanged, because clients
-/// can see their effect.
+/// Starts the lifetime of a code, of which none is correct any more if `is_dead` is set. Its
+/// generation and wrong guesses are unchanged, because clients can see their effect. The row is
+/// updated once: a second update in a transaction would also lock the user, which a deletion locks
+/// first.
 async fn issue(
     tx: &mut Tx,
     verification: &VerificationRow,
+    is_dead: bool,
     policy: &MailPolicy,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    let issue =
-        sqlx::query("UPDATE verifications SET claimed_at = $2, expires_at = $3 WHERE id = $1")
-            .bind(verification.id)
-            .bind(now.0)
-            .bind(now.plus(policy.code_life).0);
+    let issue = sqlx::query(
+        "UPDATE verifications SET claimed_at = $2, expires_at = $3,
+                                  dead = CASE WHEN $4 = 1 THEN 1 ELSE dead END WHERE id = $1",
+    )
+    .bind(verification.id)
+    .bind(now.0)
+    .bind(now.plus(policy.code_life).0)
+    .bind(i64::from(is_dead));
     tx.run(issue).await?;
     Ok(())
 }

@@ -81,8 +81,11 @@ fn check_fails_if_the_role_may_not_acquire_the_lease_of_migrations() {
     own("SELECT 'TABLE ' || relname FROM pg_class
          WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace");
     expect("function");
+    // A function of another application does not matter.
+    let other = "CREATE FUNCTION other_v1() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+    assert!(server.psql(name(&url), other));
     own("SELECT 'FUNCTION ' || oid::regprocedure::text FROM pg_proc
-         WHERE pronamespace = 'public'::regnamespace");
+         WHERE pronamespace = 'public'::regnamespace AND proname <> 'other_v1'");
     let check = run_in(folder.path(), &["check"], &settings(&limited));
     assert_eq!(check.code, Some(0), "{check:?}");
 }

@@ -7,8 +7,8 @@ use user_proto::client::Client;
 
 use super::gateway_load;
 use crate::support::{
-    EmailFolder, Inbox, Journey, LEASE, NO_ANSWER, PgProxy, Postgres, Process, SECRET,
-    SimulatedUser, Site, TEST_TIMEOUT, TestServer, Workload, together, verify_users,
+    EmailFolder, Inbox, Journey, LEASE, PgProxy, Postgres, Process, SECRET, SimulatedUser, Site,
+    TEST_TIMEOUT, TestServer, Workload, together, verify_users,
 };
 
 const CLIENTS: usize = 6;
@@ -134,18 +134,13 @@ async fn fail_while(
 
     stats.assert_only_in(BEFORE, &["OK"]);
     for phase in [OUTAGE, RECOVERING] {
-        // Client and server have the same timeout, so either may report it first.
-        stats.assert_only_in(phase, &["OK", "UNAVAILABLE", "DEADLINE_EXCEEDED", NO_ANSWER]);
+        stats.assert_only_in(phase, &["OK", "UNAVAILABLE"]);
         if duration < Duration::from_secs(20) {
             stats.assert_only_of(phase, "VerifyToken", &["OK"]);
         }
     }
     stats.assert_only_in(AFTER, &["OK"]);
-    // A killed database fails requests at once; requests to a hung one wait until their deadline.
-    assert!(
-        stats.count(OUTAGE, "UNAVAILABLE") > 0 || stats.max_latency() > duration / 2,
-        "no call was affected"
-    );
+    assert!(stats.count(OUTAGE, "UNAVAILABLE") > 0, "no call was affected");
     assert!(
         stats.max_latency() < Duration::from_secs(20),
         "a reply after {:?}",
