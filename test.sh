@@ -253,6 +253,7 @@ cluster() {
     patroni
     postgres_17
     postgres_18
+    newer_pgbouncer
     echo
     # What a test prints can be on the line of its result, so these are from the list of failures.
     grep -oE '^    [a-z0-9_]+(::[a-z0-9_]+)+$' "$log" | sed 's/^ */failed: /' | sort -u
@@ -294,6 +295,33 @@ postgres_18() {
         (cd "$package" 2>/dev/null && node scripts/hydrate-symlinks.js)
     fi
     run_with_postgres 18 "$package/native"
+}
+
+# Runs the tests behind a pooler with the pgbouncer of Debian 13, which has prepared statements, and
+# with the libraries that it needs, since those of Debian 12 are older.
+newer_pgbouncer() {
+    local folder=$cluster_folder/pgbouncer libraries=usr/lib/x86_64-linux-gnu package
+    mkdir -p "$folder/lists/partial" "$folder/packages"
+    local key=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb [signed-by=$key] http://deb.debian.org/debian trixie main" >"$folder/sources.list"
+    local apt=(apt-get -qq -o "Dir::Etc::sourcelist=$folder/sources.list" -o Dir::Etc::sourceparts=-
+        -o "Dir::State::lists=$folder/lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=)
+    "${apt[@]}" update </dev/null >/dev/null 2>&1
+    (cd "$folder/packages" && timeout 300 "${apt[@]}" download pgbouncer libaudit1 libc6 \
+        libcap-ng0 libcap2 libcares2 libevent-2.1-7t64 libpam0g libssl3t64 libsystemd0 libzstd1 \
+        zlib1g) </dev/null >/dev/null 2>&1
+    for package in "$folder"/packages/*.deb; do
+        [ ! -e "$package" ] || dpkg-deb --extract "$package" "$folder"
+    done
+    printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' \
+        "$folder/$libraries/ld-linux-x86-64.so.2" "$folder/$libraries" \
+        "$folder/usr/sbin/pgbouncer" >"$folder/run"
+    chmod 755 "$folder/run" && chmod -R a+rX "$folder"
+    if ! "$folder/run" --version >/dev/null 2>&1; then
+        failed+=('no newer pgbouncer')
+        return
+    fi
+    TEST_PGBOUNCER=$folder/run run_cluster 'pgbouncer of Debian 13' pooler plans::nor
 }
 
 # Unpacks the Debian packages that are not installed, of these and those that they need, in folder $1.
