@@ -13,7 +13,7 @@ mod transaction_limit;
 mod waiting_commits;
 mod waiting_logins;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -173,6 +173,33 @@ async fn an_address_taken_by_a_concurrent_transaction_uses_up_the_code() {
         db.close().await;
         other.close().await;
     }
+}
+
+/// A variable of a stored function with the name of a column makes every statement that could mean
+/// either fail. Functions outlive their version, so a later migration must not add such a column.
+#[tokio::test]
+async fn no_column_has_the_name_of_a_variable_of_a_function() {
+    let Some(server) = postgres() else { return };
+    let url = server.database();
+    PostgresStore::migrate(&PostgresOptions::parse(&url, 2, false).unwrap()).await.unwrap();
+    let pool = sqlx::PgPool::connect(&url).await.unwrap();
+    let columns = "SELECT column_name::text FROM information_schema.columns
+                   WHERE table_schema = 'public'";
+    let columns: Vec<String> = sqlx::query_scalar(columns).fetch_all(&pool).await.unwrap();
+    let bodies = "SELECT prosrc FROM pg_proc JOIN pg_language ON pg_language.oid = prolang
+                  WHERE pronamespace = 'public'::regnamespace AND lanname = 'plpgsql'";
+    let bodies: Vec<String> = sqlx::query_scalar(bodies).fetch_all(&pool).await.unwrap();
+    let mut variables = BTreeSet::new();
+    for body in &bodies {
+        let Some((_, declared)) = body.split_once("DECLARE") else { continue };
+        let declared = declared.split("BEGIN").next().unwrap();
+        variables.extend(declared.lines().filter_map(|line| line.split_whitespace().next()));
+    }
+    assert!(variables.contains("now") && variables.len() > 10, "{variables:?}");
+    let both: Vec<&String> =
+        columns.iter().filter(|name| variables.contains(name.as_str())).collect();
+    assert!(both.is_empty(), "{both:?}");
+    pool.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
